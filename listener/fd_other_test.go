@@ -1,0 +1,7 @@
+//go:build !linux
+
+package listener
+
+func closeFD(int) {}
+
+func child(string) {}
