@@ -1,0 +1,6 @@
+// Package semantics holds what all HTTP versions share (RFC 9110): the grammar
+// of fields, methods and hosts, status lines and the Date field. One parser
+// per thing: h1, h2, h3, router, log and proxy use these and no other.
+//
+// Everything here is pure: bytes in, values out.
+package semantics
