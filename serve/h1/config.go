@@ -1,0 +1,76 @@
+package h1
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/penstock-edge/penstock/serve/h1/wire"
+	"github.com/penstock-edge/penstock/serve/semantics"
+)
+
+// Limits bound a request head; see wire.Limits.
+type Limits = wire.Limits
+
+// Config is what the connections of one listener share. Durations: if zero,
+// the default named in limits.go; if negative, none.
+type Config struct {
+	// Handler answers the requests. Required.
+	Handler http.Handler
+	// Server is the value of http.ServerContextKey: settings to look at, it
+	// never serves. May be nil.
+	Server *http.Server
+	// Limits bound a head; zero fields are defaults.
+	Limits Limits
+
+	ReadHeadTimeout time.Duration // whole head, from its first byte: 10 s
+	IdleTimeout     time.Duration // between requests: 75 s
+	BodyIdleTimeout time.Duration // without a byte of the body: 60 s
+	BodyMinRate     int           // bytes a second on average after 10 s: 240; negative: none
+	NewConnGrace    time.Duration // what a new connection gets for its first request when the server stops: 5 s
+	MaxConnAge      time.Duration // then the next answer closes: 1 h +-10 %
+	MaxRequests     int           // of one connection; zero: any number
+	MaxBodyBytes    int64         // of one request; zero: any size
+
+	// Recycle reuses requests, headers and writers: the handler promises to
+	// keep nothing of a request after it returns. A handler with a method
+	// RecycleRequests() bool decides for itself.
+	Recycle bool
+
+	Date     *semantics.DateCache
+	ErrorLog *slog.Logger
+	Counters *Counters
+
+	pools *pools
+}
+
+// recycler is the handler's own word on Config.Recycle.
+type recycler interface{ RecycleRequests() bool }
+
+// Complete returns cfg ready for NewConn: defaults set, nothing shared with
+// the caller's struct but what it points to.
+func Complete(cfg Config) *Config {
+	c := cfg.withDefaults()
+	if c.Date == nil {
+		c.Date = new(semantics.DateCache)
+	}
+	if c.ErrorLog == nil {
+		c.ErrorLog = slog.Default()
+	}
+	if c.Counters == nil {
+		c.Counters = new(Counters)
+	}
+	c.pools = new(pools)
+	if r, ok := c.Handler.(recycler); ok {
+		c.Recycle = r.RecycleRequests()
+	}
+	return &c
+}
+
+// Attachment is what is known of one connection before its first byte.
+type Attachment struct {
+	Context context.Context // parent of the requests' contexts; nil: Background
+	TLS     *tls.ConnectionState
+}

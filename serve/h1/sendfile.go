@@ -1,0 +1,145 @@
+package h1
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"reflect"
+
+	"github.com/penstock-edge/penstock/serve/bufpool"
+)
+
+// ReadFrom is io.Copy's way in. A regular file on clear TCP goes by sendfile;
+// anything else is copied through a pooled buffer.
+func (w *response) ReadFrom(src io.Reader) (int64, error) {
+	if f, off, n, ok := w.sendable(src); ok {
+		sent, err := w.sendFile(f, off, n)
+		if lr, ok := src.(*io.LimitedReader); ok {
+			lr.N -= sent
+		}
+		f.Seek(off+sent, io.SeekStart) // io.Copy would have moved it
+		return sent, err
+	}
+	buf := bufpool.Get(flushSize)
+	defer buf.Release()
+	p := buf.B[:cap(buf.B)]
+	var total int64
+	for {
+		n, rerr := src.Read(p)
+		if n > 0 {
+			m, werr := w.Write(p[:n])
+			total += int64(m)
+			if werr != nil {
+				return total, werr
+			}
+		}
+		if rerr == io.EOF {
+			return total, nil
+		}
+		if rerr != nil {
+			return total, rerr
+		}
+	}
+}
+
+// sendable tells whether src is a part of a regular file that is worth it, and
+// whether this answer can take it: its length must be known.
+func (w *response) sendable(src io.Reader) (f *os.File, off, n int64, ok bool) {
+	n = -1
+	if lr, is := src.(*io.LimitedReader); is {
+		n, src = lr.N, lr.R
+	}
+	if !w.c.host.CanSendFile() {
+		return nil, 0, 0, false
+	}
+	if f = fileOf(src); f == nil {
+		return nil, 0, 0, false
+	}
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		return nil, 0, 0, false
+	}
+	off, err = f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil, 0, 0, false
+	}
+	if rest := st.Size() - off; n < 0 || n > rest {
+		n = rest
+	}
+	if n < sendfileMin {
+		return nil, 0, 0, false
+	}
+	w.c.wmu.Lock()
+	defer w.c.wmu.Unlock()
+	if w.before(int(n)) != nil || w.isHead || w.length < 0 || w.written+n > w.length {
+		return nil, 0, 0, false
+	}
+	return f, off, n, true
+}
+
+// fileOf returns the file that r is; nil: it is none. io.Copy of a file calls
+// its WriteTo, which comes here with the file inside a struct of package os, as
+// the way round WriteTo; package net knows that struct, we have to look.
+func fileOf(r io.Reader) *os.File {
+	if f, ok := r.(*os.File); ok {
+		return f
+	}
+	v := reflect.ValueOf(r)
+	if v.Kind() != reflect.Struct || v.Type().PkgPath() != "os" {
+		return nil
+	}
+	if v = v.FieldByName("File"); v.IsValid() && v.CanInterface() {
+		f, _ := reflect.TypeAssert[*os.File](v)
+		return f
+	}
+	return nil
+}
+
+// sendFile sends n bytes of f from off behind the head.
+func (w *response) sendFile(f *os.File, off, n int64) (sent int64, err error) {
+	c := w.c
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	if w.over {
+		return 0, errOver
+	}
+	var sniff []byte
+	if !w.headDone && !w.own.contentType && !w.own.encoded {
+		var begin [sniffBytes]byte
+		m, _ := f.ReadAt(begin[:min(n, sniffBytes)], off)
+		sniff = begin[:m]
+	}
+	w.sendHead(sniff, false)
+	w.onWire, w.mark = true, 0
+	if c.out != nil && len(c.out.B) > 0 && c.writeErr == nil {
+		_, c.writeErr = c.host.WriteMore(c.out.B)
+		c.out.B = c.out.B[:0]
+	}
+	for sent < n && c.writeErr == nil {
+		if c.host.Buffered() > 0 {
+			c.writeErr = c.host.WaitWritable(0)
+			continue
+		}
+		m, err := c.host.SendFile(f, off+sent, n-sent)
+		sent += m
+		w.written += m
+		switch {
+		case err == nil:
+		case err == ErrWouldBlock:
+			c.writeErr = c.host.WaitWritable(0)
+		case err == io.ErrUnexpectedEOF:
+			return sent, err // the file has shrunk: the missing bytes are seen at the end
+		default:
+			c.writeErr = err
+		}
+	}
+	return sent, w.failedWrite()
+}
+
+var _ interface {
+	http.ResponseWriter
+	http.Flusher
+	http.Hijacker
+	io.ReaderFrom
+	io.StringWriter
+} = (*response)(nil)
