@@ -1,0 +1,15 @@
+// Package handler holds the answers and filters of the serving commands. They
+// know net/http only, so each of them also works under any other server.
+//
+// Endpoints are plain handlers over data given by the caller: Health (named
+// checks in groups), Version, Respond (one fixed answer) and Site (the
+// embedded pages of a server started without configuration).
+//
+// # Recycled requests
+//
+// A handler with a method RecycleRequests() bool that answers true promises to
+// keep nothing of a request (not the Request, its Header, its URL, nor a
+// string of them) after ServeHTTP returned. An engine may then reuse that
+// memory for the next request. Handlers of this package that make the promise
+// say so.
+package handler

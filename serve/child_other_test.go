@@ -1,0 +1,5 @@
+//go:build !linux
+
+package serve_test
+
+func childDescriptors() int { return 99 }

@@ -1,0 +1,264 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/penstock-edge/penstock/serve/h1"
+	"github.com/penstock-edge/penstock/serve/shard"
+)
+
+// conn joins a shard's connection with its engine: it is the shard's Driver
+// and the engine's Host. Under TLS it stands between the two as well.
+type conn struct {
+	*shard.Conn
+	part   *part
+	tls    *tls.Conn   // nil: clear
+	link   *link       // what tls reads and writes
+	engine protocol    // nil: not negotiated yet
+	chosen atomic.Bool // engine is set: for those who do not own the connection
+}
+
+var (
+	_ shard.Driver = (*conn)(nil)
+	_ h1.Host      = (*conn)(nil)
+)
+
+// open makes the driver of an accepted connection. It runs on the leader.
+func (p *part) open(sc *shard.Conn) shard.Driver {
+	c := &conn{Conn: sc, part: p}
+	if p.svc.tlsConfig == nil {
+		c.choose("")
+		return c
+	}
+	c.link = &link{c: c}
+	c.tls = tls.Server(c.link, p.svc.tlsConfig)
+	if t := p.svc.srv.Options.handshakeTimeout(); t > 0 {
+		sc.SetTimer(sc.Now().Add(t))
+	}
+	return c
+}
+
+// choose makes the engine for the protocol that was negotiated.
+func (c *conn) choose(alpn string) {
+	switch negotiate(c.tls != nil, alpn) {
+	case versionHTTP1:
+		at := h1.Attachment{Context: c.part.svc.context(c.face())}
+		if c.tls != nil {
+			state := c.tls.ConnectionState()
+			at.TLS = &state
+		}
+		c.engine = h1.NewConn(c.part.h1, c, at)
+		c.chosen.Store(true)
+	default:
+		c.Conn.Done(errNotThisProto)
+	}
+}
+
+// face is the connection as handlers and hooks may see it.
+func (c *conn) face() net.Conn {
+	if c.tls != nil {
+		return c.tls
+	}
+	return c.Conn
+}
+
+// OnReadable: the shard's event.
+func (c *conn) OnReadable(now time.Time) {
+	switch {
+	case c.engine != nil:
+		c.engine.OnReadable(now)
+	case c.link != nil && !c.link.begun:
+		c.startHandshake()
+	}
+}
+
+func (c *conn) OnWritable(now time.Time) {
+	if c.engine != nil {
+		c.engine.OnWritable(now)
+	}
+}
+
+func (c *conn) OnTimer(now time.Time) {
+	if c.engine == nil {
+		c.Conn.Done(os.ErrDeadlineExceeded) // no ClientHello came
+		return
+	}
+	c.engine.OnTimer(now)
+}
+
+// OnHangup, OnCut and OnOvertaken: a handshake may be under way, and its
+// goroutine choose the engine.
+func (c *conn) OnHangup() {
+	if c.chosen.Load() {
+		c.engine.OnHangup()
+	}
+}
+
+func (c *conn) OnCut() {
+	if c.chosen.Load() {
+		c.engine.OnCut()
+	}
+}
+
+func (c *conn) OnOvertaken() {
+	if c.chosen.Load() {
+		c.engine.OnOvertaken()
+	}
+}
+
+func (c *conn) Drain(now time.Time) {
+	if c.engine != nil {
+		c.engine.Drain(now)
+	}
+	// A handshake goes on under its own deadline; its engine drains then.
+}
+
+// Close ends the engine; the shard closes the descriptor.
+func (c *conn) Close() error {
+	if c.engine != nil {
+		return c.engine.Close()
+	}
+	return nil
+}
+
+// Blocks: the event loop's reads do not.
+func (c *conn) Blocks() bool { return false }
+
+// Read reads what is there, decrypted.
+func (c *conn) Read(p []byte) (int, error) {
+	var n int
+	var err error
+	if c.tls != nil {
+		n, err = c.tls.Read(p)
+	} else {
+		n, err = c.Conn.Read(p)
+	}
+	if n > 0 {
+		return n, nil // an error behind bytes comes again
+	}
+	if err == shard.ErrWouldBlock {
+		return 0, h1.ErrWouldBlock
+	}
+	return 0, err
+}
+
+// tlsWrite bounds what is encrypted for one system call: three full records
+// and their frames fit a 64 KiB buffer.
+const tlsWrite = 48 << 10
+
+// Write sends p; under TLS all its records leave in one system call.
+func (c *conn) Write(p []byte) (int, error) {
+	if c.tls == nil {
+		return c.Conn.Write(p)
+	}
+	for rest := p; len(rest) > 0; {
+		n := min(len(rest), tlsWrite)
+		c.Cork()
+		if _, err := c.tls.Write(rest[:n]); err != nil {
+			return len(p) - len(rest), err
+		}
+		if err := c.Uncork(); err != nil {
+			return len(p) - len(rest), err
+		}
+		rest = rest[n:]
+	}
+	return len(p), nil
+}
+
+// WriteMore is Write with more to come at once.
+func (c *conn) WriteMore(p []byte) (int, error) {
+	if c.tls == nil {
+		return c.Conn.WriteMore(p)
+	}
+	if len(p) > tlsWrite {
+		return c.Write(p)
+	}
+	c.Cork() // the next Write lets it out
+	return c.tls.Write(p)
+}
+
+// WriteBoth sends head and the begin of body together.
+func (c *conn) WriteBoth(head, body []byte) (int, error) {
+	if c.tls == nil {
+		return c.Conn.WriteBoth(head, body)
+	}
+	_, err := c.WriteMore(head)
+	return 0, err
+}
+
+// CanSendFile: only bytes that go out as they lie on the disk.
+func (c *conn) CanSendFile() bool { return c.tls == nil }
+
+// SendFile is sendfile(2).
+func (c *conn) SendFile(f *os.File, off, n int64) (int64, error) {
+	sent, err := c.Conn.SendFile(f, off, n)
+	if err == shard.ErrWouldBlock {
+		err = h1.ErrWouldBlock
+	}
+	return sent, err
+}
+
+// SetReadDeadline and SetWriteDeadline bound a handler's waits.
+func (c *conn) SetReadDeadline(t time.Time)  { c.Conn.SetReadDeadline(t) }
+func (c *conn) SetWriteDeadline(t time.Time) { c.Conn.SetWriteDeadline(t) }
+
+// WatchHangup: the epoll set always watches, but a FIN that came with the
+// request was harvested before anybody asked.
+func (c *conn) WatchHangup() {
+	if c.Conn.WatchHangup() {
+		c.engine.OnHangup()
+	}
+}
+
+// StopWatch: there is nothing to stop.
+func (c *conn) StopWatch() {}
+
+// ShedKeepAlive: memory is short (S-7).
+func (c *conn) ShedKeepAlive() bool { return c.part.svc.srv.pressure.shedKeepAlive() }
+
+// CloseWrite sends close_notify, then FIN.
+func (c *conn) CloseWrite() error {
+	if c.tls != nil {
+		c.tls.CloseWrite()
+	}
+	return c.Conn.CloseWrite()
+}
+
+// Done ends the connection; a clean end says so to a TLS peer (RFC 8446 §6.1).
+func (c *conn) Done(err error) {
+	if err == nil && c.tls != nil && c.engine != nil {
+		c.tls.CloseWrite()
+	}
+	c.Conn.Done(err)
+}
+
+// Hijack gives the connection away. Under TLS the tls.Conn goes, with a plain
+// connection beneath it from here on.
+func (c *conn) Hijack() (net.Conn, error) {
+	plain, err := c.Conn.Hijack()
+	if err != nil || c.tls == nil {
+		return plain, err
+	}
+	c.link.plain.Store(&plain)
+	return c.tls, nil
+}
+
+func (c *conn) SetState(s http.ConnState) { c.Conn.SetState(s) }
+
+// Peer is the remote address.
+func (c *conn) Peer() netip.AddrPort { return c.Conn.Peer() }
+
+// context is the parent of a connection's request contexts.
+func (svc *service) context(c net.Conn) context.Context {
+	if f := svc.srv.Options.ConnContext; f != nil {
+		return f(svc.base, c)
+	}
+	return svc.base
+}

@@ -1,0 +1,18 @@
+// Package serve puts an http.Handler in front of the internet.
+//
+// Server is a drop-in for the serving use of http.Server: listeners of package
+// listener, and plain TCP and Unix listeners, are served by per-core event
+// loops (serve/shard); any other net.Listener by one goroutine a connection.
+// SecureServingInfo is the face that API servers know, with its two channels.
+//
+// # Life of a connection
+//
+// A shard accepts (listener, shard), TLS is shaken hands on a bounded set of
+// goroutines (tls.go), the protocol is chosen in one switch (negotiate.go),
+// and the engine serves (h1). At the stop, drain.go draws the timeline.
+//
+// # Limitations
+//
+// HTTP/1.1 only so far: HTTP/2 is neither offered by ALPN nor spoken by prior
+// knowledge.
+package serve

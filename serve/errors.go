@@ -1,0 +1,17 @@
+package serve
+
+import (
+	"errors"
+	"net/http"
+)
+
+// ErrServerClosed is http.ErrServerClosed: Serve answers it after Shutdown or Close.
+var ErrServerClosed = http.ErrServerClosed
+
+var (
+	errNilListener  = errors.New("listener must not be nil")
+	errNilHandler   = errors.New("handler must not be nil")
+	errNoCert       = errors.New("TLS needs a certificate: set TLSConfig.Certificates or GetCertificate, or give certificate and key files")
+	errHandshakes   = errors.New("serve: too many TLS handshakes at once")
+	errNotThisProto = errors.New("serve: the peer speaks a protocol that is not offered")
+)

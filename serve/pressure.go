@@ -1,0 +1,121 @@
+package serve
+
+import (
+	"math"
+	"net/http"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Shares of the memory limit at which load is shed (rule S-7).
+const (
+	shedKeepAliveAt = 0.85 // answers carry Connection: close
+	shedRequestsAt  = 0.92 // new requests get 503 with Retry-After
+	shedStreamsAt   = 0.95 // the connections that hold most are cut
+
+	pressurePeriod = 500 * time.Millisecond
+	retryAfter     = "5"
+)
+
+// pressure watches the process's memory against GOMEMLIMIT. Without a limit it
+// does nothing and costs nothing.
+type pressure struct {
+	level atomic.Int32
+	quit  chan struct{} // nil: no limit, nobody watches
+	done  sync.WaitGroup
+}
+
+// start watches if the process has a memory limit. shed cuts what holds most.
+func (p *pressure) start(shed func()) {
+	limit := debug.SetMemoryLimit(-1)
+	if limit == math.MaxInt64 {
+		return
+	}
+	p.quit = make(chan struct{})
+	p.done.Go(func() { p.watch(float64(limit), shed) })
+}
+
+func (p *pressure) stop() {
+	if p.quit != nil {
+		close(p.quit)
+		p.done.Wait()
+	}
+}
+
+func (p *pressure) watch(limit float64, shed func()) {
+	tick := time.NewTicker(pressurePeriod)
+	defer tick.Stop()
+	// What the collector may still free does not count, or a busy heap between
+	// two collections would shed: live objects do, and stacks.
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	for {
+		select {
+		case <-tick.C:
+		case <-p.quit:
+			return
+		}
+		metrics.Read(sample)
+		used := float64(sample[0].Value.Uint64() + sample[1].Value.Uint64())
+		p.level.Store(levelOf(used / limit))
+		if p.level.Load() >= 3 {
+			shed()
+		}
+	}
+}
+
+// levelOf is how many of the steps a share has passed.
+func levelOf(share float64) int32 {
+	switch {
+	case share >= shedStreamsAt:
+		return 3
+	case share >= shedRequestsAt:
+		return 2
+	case share >= shedKeepAliveAt:
+		return 1
+	}
+	return 0
+}
+
+func (p *pressure) shedKeepAlive() bool { return p.level.Load() >= 1 }
+
+// guard answers 503 in place of h while memory is short. Without a limit h is
+// left alone.
+func (p *pressure) guard(h http.Handler) http.Handler {
+	if p.quit == nil {
+		return h
+	}
+	return &guarded{h, p}
+}
+
+type guarded struct {
+	http.Handler
+	p *pressure
+}
+
+func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.p.level.Load() < 2 {
+		g.Handler.ServeHTTP(w, r)
+		return
+	}
+	w.Header().Set("Retry-After", retryAfter)
+	http.Error(w, "out of memory for new requests; try again", http.StatusServiceUnavailable)
+}
+
+// RecycleRequests passes the handler's own word on.
+func (g *guarded) RecycleRequests() bool {
+	r, ok := g.Handler.(interface{ RecycleRequests() bool })
+	return ok && r.RecycleRequests()
+}
+
+// shedLargest cuts, on each shard, the connection that keeps most bytes back.
+func (s *Server) shedLargest() {
+	s.mu.Lock()
+	shards := s.shards
+	s.mu.Unlock()
+	for _, sh := range shards {
+		sh.CutLargest()
+	}
+}

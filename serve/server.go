@@ -1,0 +1,260 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/penstock-edge/penstock/listener"
+	"github.com/penstock-edge/penstock/serve/certs"
+	"github.com/penstock-edge/penstock/serve/h1"
+	"github.com/penstock-edge/penstock/serve/semantics"
+	"github.com/penstock-edge/penstock/serve/shard"
+)
+
+// Server serves a Handler on any number of listeners; its methods may be called
+// by any goroutine. Set the fields before the first Serve. A Server that was
+// shut down or closed serves no more.
+type Server struct {
+	// Handler answers the requests. If nil, http.DefaultServeMux, as in net/http.
+	Handler http.Handler
+	// TLSConfig is the base of ServeTLS's configuration; it is cloned.
+	TLSConfig *tls.Config
+	// Options: see there. The zero value is good.
+	Options ServerOptions
+
+	mu        sync.Mutex
+	started   bool
+	stopping  bool
+	closed    bool
+	shards    []*shard.Shard
+	services  []*service
+	portables registry
+
+	emptyMu sync.Mutex
+	empty   chan struct{} // closed when the last connection goes; nil: nobody waits
+
+	date        semantics.DateCache
+	keys        *certs.TicketKeys
+	gate        *listener.Gate
+	handshakes  *handshakeSlots
+	handshaking atomic.Int64
+	draining    atomic.Bool
+	pressure    pressure
+	stats       stats
+	drainedFrom uint64 // requests answered before the stop
+}
+
+// service is one listener of a server.
+type service struct {
+	srv       *Server
+	listener  net.Listener
+	group     *listener.Group // nil: portable form
+	tlsConfig *tls.Config     // nil: clear
+	base      context.Context
+	parts     []*part       // one a shard; the portable form has one
+	done      chan struct{} // closed when Serve is to return
+	once      sync.Once     // finish
+	leave     sync.Once     // stopListening
+	err       error
+	acceptEnd chan struct{} // closed when nothing more is accepted
+}
+
+// part is a service's share of one shard.
+type part struct {
+	svc   *service
+	h1    *h1.Config
+	shard *shard.Service
+}
+
+// Serve serves l until the server ends; it always answers an error, which is
+// http.ErrServerClosed after Shutdown or Close. Groups of package listener,
+// *net.TCPListener and *net.UnixListener are served by event loops, others by
+// a goroutine a connection. l is closed.
+func (s *Server) Serve(l net.Listener) error { return s.serve(l, nil) }
+
+// ServeTLS is Serve over TLS 1.2 and 1.3. With empty file names TLSConfig must
+// hold a certificate.
+func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
+	if l == nil {
+		return errNilListener
+	}
+	s.mu.Lock()
+	s.init()
+	keys := s.keys
+	s.mu.Unlock()
+	cfg, err := tlsConfig(s.TLSConfig, certFile, keyFile, keys)
+	if err != nil {
+		return err
+	}
+	return s.serve(l, cfg)
+}
+
+// init makes what all listeners share. mu is held.
+func (s *Server) init() {
+	if s.started {
+		return
+	}
+	s.started = true
+	s.keys = certs.NewTicketKeys(time.Now())
+	s.handshakes = newHandshakeSlots()
+	s.gate = listener.NewGate(listener.GateConfig{Total: s.Options.MaxConnections, PerClient: s.Options.MaxConnectionsPerClient})
+	s.pressure.start(s.shedLargest)
+}
+
+func (s *Server) serve(l net.Listener, cfg *tls.Config) error {
+	svc, err := s.attach(l, cfg)
+	if err != nil {
+		if l != nil {
+			l.Close() // as net/http: a listener given to Serve is Serve's
+		}
+		return err
+	}
+	if svc.group == nil {
+		svc.acceptPortable()
+	}
+	<-svc.done
+	return svc.err
+}
+
+// attach registers a listener and starts to accept from it.
+func (s *Server) attach(l net.Listener, cfg *tls.Config) (*service, error) {
+	if l == nil {
+		return nil, errNilListener
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return nil, ErrServerClosed
+	}
+	s.init()
+	svc := &service{
+		srv: s, listener: l, tlsConfig: cfg, base: context.Background(),
+		done: make(chan struct{}), acceptEnd: make(chan struct{}),
+	}
+	if f := s.Options.BaseContext; f != nil {
+		svc.base = f(l)
+	}
+	if shard.Supported && s.Options.EventLoop == EventLoopOn {
+		svc.group, _ = listener.FromListener(l) // others take the portable form
+	}
+	if svc.group == nil {
+		svc.parts = []*part{svc.newPart()}
+		s.services = append(s.services, svc)
+		return svc, nil
+	}
+	if err := s.startShards(); err != nil {
+		return nil, err
+	}
+	if err := svc.spread(); err != nil {
+		return nil, err
+	}
+	s.services = append(s.services, svc)
+	return svc, nil
+}
+
+// startShards starts the event loops at the first listener that they can serve.
+func (s *Server) startShards() error {
+	for i := len(s.shards); i < s.Options.shards(); i++ {
+		sh, err := shard.New(shard.Config{
+			Index:            i,
+			WriteIdleTimeout: s.Options.WriteIdleTimeout,
+			WriteMinRate:     s.Options.WriteMinRate,
+			Log:              s.Options.log(),
+			Empty:            s.signalEmpty,
+			Fatal:            s.acceptFailed,
+		})
+		if err != nil {
+			return fmt.Errorf("start shard %d: %w", i, err)
+		}
+		sh.Start()
+		s.shards = append(s.shards, sh)
+	}
+	return nil
+}
+
+// spread gives the group's sockets to the shards: socket i to shard i. One
+// socket alone deals its connections to all of them.
+func (svc *service) spread() error {
+	s := svc.srv
+	for _, sh := range s.shards {
+		p := svc.newPart()
+		p.shard = &shard.Service{Open: p.open, Gate: s.gate, Listener: svc.listener, Shard: sh, ConnState: s.Options.ConnState}
+		svc.parts = append(svc.parts, p)
+	}
+	sockets := svc.group.Sockets()
+	if len(sockets) == 1 && len(svc.parts) > 1 {
+		for _, p := range svc.parts {
+			svc.parts[0].shard.Spread = append(svc.parts[0].shard.Spread, p.shard)
+		}
+	}
+	for i, k := range sockets {
+		to := i % len(s.shards)
+		if err := s.shards[to].AddSocket(k, svc.parts[to].shard); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (svc *service) newPart() *part {
+	s := svc.srv
+	h := s.Handler
+	if h == nil {
+		h = http.DefaultServeMux
+	}
+	return &part{svc: svc, h1: s.Options.h1Config(s.pressure.guard(h), s.face(svc), &s.date)}
+}
+
+// face is the *http.Server that handlers find in their context: settings to
+// look at, it never serves.
+func (s *Server) face(svc *service) *http.Server {
+	return &http.Server{
+		Addr: svc.listener.Addr().String(), Handler: s.Handler, TLSConfig: svc.tlsConfig,
+		ReadHeaderTimeout: s.Options.ReadHeadTimeout, IdleTimeout: s.Options.IdleTimeout, MaxHeaderBytes: s.Options.MaxHeaderBytes,
+	}
+}
+
+// finish ends the service's Serve with err; the first call counts.
+func (svc *service) finish(err error) {
+	svc.once.Do(func() {
+		svc.err = err
+		close(svc.done)
+	})
+}
+
+// acceptFailed ends the Serve calls when accepting has failed for good.
+func (s *Server) acceptFailed(err error) {
+	go func() { // the leader must not wait for mu
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, svc := range s.services {
+			svc.finish(err)
+		}
+	}()
+}
+
+// signalEmpty wakes everybody who waits for the last connection to go.
+func (s *Server) signalEmpty() {
+	s.emptyMu.Lock()
+	defer s.emptyMu.Unlock()
+	if s.empty != nil {
+		close(s.empty)
+		s.empty = nil
+	}
+}
+
+// emptied is closed at the next signalEmpty.
+func (s *Server) emptied() <-chan struct{} {
+	s.emptyMu.Lock()
+	defer s.emptyMu.Unlock()
+	if s.empty == nil {
+		s.empty = make(chan struct{})
+	}
+	return s.empty
+}

@@ -1,0 +1,171 @@
+package serve
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/penstock-edge/penstock/serve/h1"
+	"github.com/penstock-edge/penstock/serve/semantics"
+)
+
+// EventLoopMode says how connections are served.
+type EventLoopMode int
+
+const (
+	// EventLoopOn serves on per-core event loops where the system and the
+	// listener allow it.
+	EventLoopOn EventLoopMode = iota
+	// EventLoopOff serves each connection on a goroutine of its own: for
+	// debugging, and what other systems have.
+	EventLoopOff
+)
+
+// ServerOptions tune a Server. The zero value is a good server at the edge.
+// Every field: if zero, the default it names; if negative, none.
+type ServerOptions struct {
+	// ReadHeadTimeout bounds a request head from its first byte (S-1). 10 s.
+	ReadHeadTimeout time.Duration
+	// IdleTimeout bounds the wait for the next request (S-4). 75 s.
+	IdleTimeout time.Duration
+	// BodyIdleTimeout bounds the wait for a byte of a request's body (S-2). 60 s.
+	BodyIdleTimeout time.Duration
+	// BodyMinRate is the least average rate of a body in bytes a second, after
+	// 10 s (S-2). 240.
+	BodyMinRate int
+	// WriteIdleTimeout ends a connection whose peer takes nothing (S-3). 60 s.
+	WriteIdleTimeout time.Duration
+	// WriteMinRate is the least average rate of a waiting reader (S-3). 240.
+	WriteMinRate int
+	// HandshakeTimeout bounds TLS from accept on (S-6). 10 s.
+	HandshakeTimeout time.Duration
+	// MaxHandshakes bounds the handshakes under way, those that wait for their
+	// peer included (S-6); each costs about 20 KiB. 4096.
+	MaxHandshakes int
+
+	// MaxHeaderBytes bounds the field lines of a head (H1-12). 64 KiB.
+	MaxHeaderBytes int
+	// MaxHeaderFields bounds their number (H1-12). 100.
+	MaxHeaderFields int
+	// MaxTargetBytes bounds the request target (H1-12). 16 KiB.
+	MaxTargetBytes int
+	// MaxBodyBytes bounds a request body: a longer one fails its reader with
+	// *http.MaxBytesError and is answered 413. None.
+	MaxBodyBytes int64
+	// MaxConnAge ends a connection with an answer after that time, +-10 % (H1-17). 1 h.
+	MaxConnAge time.Duration
+	// MaxRequestsPerConn ends a connection with the answer of that number. None.
+	MaxRequestsPerConn int
+
+	// MaxConnections bounds all connections (S-4). Half of RLIMIT_NOFILE.
+	MaxConnections int
+	// MaxConnectionsPerClient bounds those of an IPv4 address or IPv6 /64,
+	// loopback exempt (S-4). 256.
+	MaxConnectionsPerClient int
+
+	// Shards is the number of event loops. GOMAXPROCS.
+	Shards int
+	// EventLoop: see EventLoopMode.
+	EventLoop EventLoopMode
+	// RecycleRequests reuses requests, headers and writers: no allocation a
+	// request, and the handler promises to keep nothing after it returns. A
+	// handler with a method RecycleRequests() bool decides for itself.
+	RecycleRequests bool
+
+	// ErrorLog receives what the server cannot answer with. slog.Default().
+	ErrorLog *slog.Logger
+	// BaseContext and ConnContext are as in http.Server.
+	BaseContext func(net.Listener) context.Context
+	ConnContext func(ctx context.Context, c net.Conn) context.Context
+	// ConnState observes connections as in http.Server. It runs on the event
+	// loop and must not block.
+	ConnState func(net.Conn, http.ConnState)
+}
+
+const (
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultMaxHandshakes    = 4096
+	defaultWriteIdle        = 60 * time.Second
+)
+
+func (o *ServerOptions) log() *slog.Logger {
+	if o.ErrorLog != nil {
+		return o.ErrorLog
+	}
+	return slog.Default()
+}
+
+func (o *ServerOptions) shards() int {
+	if o.Shards > 0 {
+		return o.Shards
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// handshakeTimeout is 0 for none.
+func (o *ServerOptions) handshakeTimeout() time.Duration {
+	switch {
+	case o.HandshakeTimeout == 0:
+		return defaultHandshakeTimeout
+	case o.HandshakeTimeout < 0:
+		return 0
+	}
+	return o.HandshakeTimeout
+}
+
+func (o *ServerOptions) writeIdleTimeout() time.Duration {
+	switch {
+	case o.WriteIdleTimeout == 0:
+		return defaultWriteIdle
+	case o.WriteIdleTimeout < 0:
+		return 0
+	}
+	return o.WriteIdleTimeout
+}
+
+func (o *ServerOptions) maxHandshakes() int64 {
+	switch {
+	case o.MaxHandshakes == 0:
+		return defaultMaxHandshakes
+	case o.MaxHandshakes < 0:
+		return 1 << 62
+	}
+	return int64(o.MaxHandshakes)
+}
+
+// unlimited is what "none" is for a limit on bytes or fields that a parser
+// must have: 2 GiB, beyond any head.
+const unlimited = 1<<31 - 1
+
+func noneIfNegative(n int) int {
+	if n < 0 {
+		return unlimited
+	}
+	return n
+}
+
+// h1Config is the engine's configuration for one shard's connections.
+func (o *ServerOptions) h1Config(h http.Handler, face *http.Server, date *semantics.DateCache) *h1.Config {
+	return h1.Complete(h1.Config{
+		Handler: h,
+		Server:  face,
+		Limits: h1.Limits{
+			FieldBytes:  noneIfNegative(o.MaxHeaderBytes),
+			Fields:      noneIfNegative(o.MaxHeaderFields),
+			TargetBytes: noneIfNegative(o.MaxTargetBytes),
+		},
+		ReadHeadTimeout: o.ReadHeadTimeout,
+		IdleTimeout:     o.IdleTimeout,
+		BodyIdleTimeout: o.BodyIdleTimeout,
+		BodyMinRate:     o.BodyMinRate,
+		MaxConnAge:      o.MaxConnAge,
+		MaxRequests:     max(0, o.MaxRequestsPerConn),
+		MaxBodyBytes:    max(0, o.MaxBodyBytes),
+		Recycle:         o.RecycleRequests,
+		Date:            date,
+		ErrorLog:        o.log(),
+	})
+}
