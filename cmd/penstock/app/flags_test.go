@@ -1,0 +1,275 @@
+package app
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+func TestWrongCommandLines(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want []string // one for each line of stderr
+	}{
+		{"unknown command", []string{"servee"}, []string{`unknown command "servee", did you mean "serve"; see 'penstock --help'`}},
+		{"unknown flag", []string{"serve", "--foo"}, []string{`unknown flag: --foo; see 'penstock serve --help'`}},
+		{"unknown short flag", []string{"serve", "-x"}, []string{`unknown shorthand flag: 'x' in -x; see 'penstock serve --help'`}},
+		{"argument", []string{"serve", "x"}, []string{`serve takes no arguments, got "x"; see 'penstock serve --help'`}},
+		{"flag of later times", []string{"serve", "--http3"}, []string{"unknown flag: --http3"}},
+		{"value missing", []string{"serve", "--listen"}, []string{"flag needs an argument: --listen"}},
+		{"no number", []string{"serve", "--listeners", "x"}, []string{`--listeners "x": must be a whole number; see`}},
+		{"no duration", []string{"serve", "--shutdown-timeout", "5"}, []string{`--shutdown-timeout "5": must be a duration with its unit`}},
+		{"neither on nor off", []string{"serve", "--event-loop", "yes"}, []string{`--event-loop "yes": must be on or off`}},
+		{"no size", []string{"respond", "--body-size", "1x"}, []string{`--body-size "1x": a size is a whole number with`}},
+		{"port alone", []string{"serve", "--listen", "8080"}, []string{`--listen "8080": write it with a colon, :8080`}},
+		{"scheme", []string{"serve", "--tls-listen", "https://localhost:1"}, []string{`--tls-listen "https://localhost:1": write HOST:PORT without a scheme`}},
+		{"IPv6 without brackets", []string{"serve", "--listen", "::1:8080"}, []string{`write an IPv6 address in brackets`}},
+		{"port too large", []string{"serve", "--listen", ":65536"}, []string{`the port must be a number from 0 to 65535`}},
+		{"port by name", []string{"serve", "--listen", ":http"}, []string{`the port must be a number`}},
+		{"unix without path", []string{"serve", "--listen", "unix:"}, []string{`the path is missing`}},
+		{"same address twice", []string{"serve", "--listen", ":8080", "--tls-listen", ":8080"}, []string{`--tls-listen :8080: the address is already given with --listen`}},
+		{"admin on the plain address", []string{"serve", "--listen", "127.0.0.1:9901"}, []string{`--admin 127.0.0.1:9901: the address is already given with --listen`}},
+		{"public admin", []string{"serve", "--admin", "0.0.0.0:9901"}, []string{`--admin 0.0.0.0:9901: only loopback`}},
+		{"admin on all interfaces", []string{"serve", "--admin", ":9901"}, []string{`--admin :9901: only loopback`}},
+		{"certificate without key", []string{"serve", "--tls-cert-file", "x"}, []string{"--tls-cert-file needs --tls-private-key-file beside it"}},
+		{"key without certificate", []string{"serve", "--tls-private-key-file", "x"}, []string{"--tls-private-key-file needs --tls-cert-file beside it"}},
+		{"certificate without HTTPS", []string{"respond", "--tls-cert-file", "x", "--tls-private-key-file", "y"}, []string{"--tls-cert-file has no effect without --tls-listen"}},
+		{"negative listeners", []string{"serve", "--listeners", "-1"}, []string{"--listeners -1: give 1 to 256"}},
+		{"too many listeners", []string{"serve", "--listeners", "257"}, []string{"--listeners 257: give 1 to 256"}},
+		{"no time to stop", []string{"serve", "--shutdown-timeout", "0s"}, []string{"--shutdown-timeout 0s: must be above 0"}},
+		{"negative delay", []string{"serve", "--shutdown-delay-duration", "-1s"}, []string{"--shutdown-delay-duration -1s: must not be negative"}},
+		{"delay eats the timeout", []string{"serve", "--shutdown-delay-duration", "30s"}, []string{"--shutdown-delay-duration 30s: must be less than --shutdown-timeout (30s)"}},
+		{"status", []string{"respond", "--status", "99"}, []string{"respond: status 99: a final status is between 200 and 599"}},
+		{"status zero", []string{"respond", "--status", "0"}, []string{"respond: status 0"}},
+		{"body twice", []string{"respond", "--body", "x", "--body-size", "1"}, []string{"respond: a body and a body size exclude each other"}},
+		{"header without colon", []string{"respond", "--header", "x"}, []string{`--header "x": write "Name: value"`}},
+		{"framing header", []string{"respond", "--header", "Content-Length: 5"}, []string{"respond: header Content-Length is the server's own"}},
+		{"missing root", []string{"file-server", "--root", "/none"}, []string{"--root /none: no such directory"}},
+		{
+			"all errors at once",
+			[]string{"respond", "--listen", "8080", "--listen", "9090", "--listeners", "-1", "--shutdown-timeout", "-1s", "--tls-cert-file", "x", "--header", "y", "--status", "42"},
+			[]string{`"8080"`, `"9090"`, "--tls-cert-file", "--listeners", "--shutdown-timeout", `--header "y"`, "status 42"},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			code, stdout, stderr := runHere(test.args...)
+			if code != ExitError || stdout != "" {
+				t.Errorf("exit %d, stdout %q", code, stdout)
+			}
+			lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
+			if len(lines) != len(test.want) {
+				t.Fatalf("%d lines, want %d: %q", len(lines), len(test.want), stderr)
+			}
+			for i, line := range lines {
+				if !strings.HasPrefix(line, "penstock: ") || !strings.Contains(line, test.want[i]) {
+					t.Errorf("line %d is %q, want %q in it", i+1, line, test.want[i])
+				}
+			}
+		})
+	}
+}
+
+func TestRootIsAFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := runHere("file-server", "--root", name); code != ExitError || !strings.Contains(stderr, "not a directory") {
+		t.Errorf("exit %d, %q", code, stderr)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, command := range []string{"", "serve", "respond", "file-server", "version"} {
+		args := strings.Fields(command + " --help")
+		code, stdout, stderr := runHere(args...)
+		if code != ExitClean || stderr != "" {
+			t.Errorf("%v: exit %d, stderr %q", args, code, stderr)
+		}
+		for _, want := range []string{"Usage:", "Examples:\n  penstock " + command, "--help"} {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("%v: %q is missing", args, want)
+			}
+		}
+	}
+	if code, stdout, _ := runHere(); code != ExitClean || !strings.Contains(stdout, "Exit codes:") {
+		t.Errorf("without arguments: exit %d, %q", code, stdout)
+	}
+}
+
+// What the help of a serving command promises.
+func TestServingFlags(t *testing.T) {
+	common := []string{"admin", "event-loop", "help", "listen", "listeners", "shutdown-delay-duration", "shutdown-timeout", "tls-cert-file", "tls-listen", "tls-private-key-file"}
+	for name, own := range map[string][]string{
+		"serve":       nil,
+		"respond":     {"body", "body-size", "delay", "header", "status"},
+		"file-server": {"browse", "root"},
+	} {
+		cmd, _, err := NewServerCommand(nil).Find([]string{name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.InitDefaultHelpFlag()
+		var got []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { got = append(got, f.Name) })
+		slices.Sort(got)
+		want := append(slices.Clone(common), own...)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: flags %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestVersionCommand(t *testing.T) {
+	code, stdout, _ := runHere("version", "--json")
+	var v map[string]any
+	if err := json.Unmarshal([]byte(stdout), &v); err != nil || code != ExitClean || v["go"] == nil {
+		t.Errorf("exit %d, %q: %v", code, stdout, err)
+	}
+	for _, args := range [][]string{{"version"}, {"--version"}} {
+		if code, stdout, _ := runHere(args...); code != ExitClean || !strings.HasPrefix(stdout, "penstock ") || strings.Count(stdout, "\n") != 1 {
+			t.Errorf("%v: exit %d, %q", args, code, stdout)
+		}
+	}
+}
+
+// parse gives a command's serving options after flags and environment.
+func parse(t *testing.T, defaults servingDefaults, args ...string) (*ServingOptions, error) {
+	t.Helper()
+	o := newServingOptions(defaults)
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	o.AddFlags(fs)
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return o, applyEnv(fs)
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Setenv("PENSTOCK_LISTEN", ":1, :2")
+	t.Setenv("PENSTOCK_SHUTDOWN_TIMEOUT", "7s")
+	t.Setenv("PENSTOCK_EVENT_LOOP", "off")
+	t.Setenv("PENSTOCK_ADMIN", "") // as if not set
+	t.Setenv("PENSTOCK_LISTENERS", "3")
+	o, err := parse(t, serveDefaults, "--listeners", "4", "--tls-cert-file", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(o.Listen, []string{":1", ":2"}) || o.ShutdownTimeout.String() != "7s" || bool(o.EventLoop) {
+		t.Errorf("the environment does not beat defaults: %+v", o)
+	}
+	if o.Listeners != 4 {
+		t.Errorf("listeners %d: the flag does not beat the environment", o.Listeners)
+	}
+	if o.Admin != "127.0.0.1:9901" {
+		t.Errorf("admin %q, want the default", o.Admin)
+	}
+	if o, _ := parse(t, serveDefaults, "--listen", ":9"); !slices.Equal(o.Listen, []string{":9"}) {
+		t.Errorf("listen %q: a repeatable flag is added to the environment's", o.Listen)
+	}
+}
+
+func TestEnvironmentErrorsNameTheVariable(t *testing.T) {
+	t.Setenv("PENSTOCK_LISTENERS", "many")
+	t.Setenv("PENSTOCK_SHUTDOWN_TIMEOUT", "5")
+	code, _, stderr := runHere("serve")
+	want := "penstock: PENSTOCK_LISTENERS=\"many\": must be a whole number\n" +
+		"penstock: PENSTOCK_SHUTDOWN_TIMEOUT=\"5\": must be a duration with its unit, such as 500ms, 30s or 2m\n"
+	if code != ExitError || stderr != want {
+		t.Errorf("exit %d, %q, want %q", code, stderr, want)
+	}
+}
+
+func TestEnvironmentHeaders(t *testing.T) {
+	t.Setenv("PENSTOCK_HEADER", "A: 1, 2\nB: 3")
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	var o respondOptions
+	o.addFlags(fs)
+	if err := applyEnv(fs); err != nil || !slices.Equal(o.headers, []string{"A: 1, 2", "B: 3"}) {
+		t.Errorf("%q, %v", o.headers, err)
+	}
+}
+
+func TestDefaultAddresses(t *testing.T) {
+	tests := []struct {
+		name      string
+		defaults  servingDefaults
+		args      []string
+		listen    []string
+		tlsListen []string
+		admin     string
+	}{
+		{"serve", serveDefaults, nil, []string{":8080"}, []string{":8443"}, "127.0.0.1:9901"},
+		{"serve, plain given", serveDefaults, []string{"--listen", ":1"}, []string{":1"}, nil, "127.0.0.1:9901"},
+		{"serve, HTTPS given", serveDefaults, []string{"--tls-listen", ":1"}, nil, []string{":1"}, "127.0.0.1:9901"},
+		{"one-liner", oneLinerDefaults, nil, []string{"127.0.0.1:8080"}, nil, "off"},
+		{"one-liner, HTTPS given", oneLinerDefaults, []string{"--tls-listen", ":1", "--admin", "unix:/x"}, nil, []string{":1"}, "unix:/x"},
+	}
+	for _, test := range tests {
+		o, err := parse(t, test.defaults, test.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := o.Complete()
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if !slices.Equal(c.Listen, test.listen) || !slices.Equal(c.TLSListen, test.tlsListen) || c.Admin != test.admin {
+			t.Errorf("%s: listen %q, HTTPS %q, admin %q", test.name, c.Listen, c.TLSListen, c.Admin)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "512": 512, "512B": 512, "1kB": 1000, "1KB": 1000, "64KiB": 64 << 10, "3MiB": 3 << 20, "1MB": 1e6,
+		"2GiB": 2 << 30, "1GB": 1e9, "10 KiB": 10 << 10, "9223372036854775807": 1<<63 - 1,
+	} {
+		var s Size
+		if err := s.Set(text); err != nil || int64(s) != want {
+			t.Errorf("%q: %d, %v, want %d", text, s, err, want)
+		}
+	}
+	for _, text := range []string{"", "x", "KiB", "1K", "1kb", "-1", "-1KiB", "1.5MiB", "1TiB", "9223372036854775808", "9007199254740993MiB", "1 2", "0x10"} {
+		var s Size
+		if err := s.Set(text); err == nil {
+			t.Errorf("%q was taken as %d", text, s)
+		}
+	}
+}
+
+func TestParseEndpoint(t *testing.T) {
+	for spec, want := range map[string]endpoint{
+		":8080":           {network: "tcp", address: ":8080"},
+		"127.0.0.1:0":     {network: "tcp", address: "127.0.0.1:0"},
+		"[::1]:443":       {network: "tcp", address: "[::1]:443"},
+		"edge.example:80": {network: "tcp", address: "edge.example:80"},
+		"unix:/run/x":     {network: "unix", address: "/run/x"},
+		":0080":           {network: "tcp", address: ":80"},
+	} {
+		want.flag, want.spec = "--listen", spec
+		if got, err := parseEndpoint("--listen", spec); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", spec, got, err)
+		}
+	}
+}
+
+func TestLoopback(t *testing.T) {
+	for spec, want := range map[string]bool{
+		"127.0.0.1:1": true, "127.8.9.10:1": true, "[::1]:1": true, "localhost:1": true, "unix:/x": true,
+		":1": false, "0.0.0.0:1": false, "[::]:1": false, "10.0.0.1:1": false, "localhost.example:1": false, "example.org:1": false,
+	} {
+		e, err := parseEndpoint("--admin", spec)
+		if err != nil || e.loopback() != want {
+			t.Errorf("%s: loopback %v, %v, want %v", spec, e.loopback(), err, want)
+		}
+	}
+}

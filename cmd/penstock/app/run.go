@@ -1,0 +1,201 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/penstock-edge/penstock/listener"
+	"github.com/penstock-edge/penstock/serve"
+)
+
+// runCommand is the way all serving commands go, from flags to the end.
+func runCommand(cmd *cobra.Command, stopCh <-chan struct{}, opts *ServingOptions, build func(*lifecycle) (http.Handler, error)) error {
+	life := &lifecycle{log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))}
+	completed := opts.Complete()
+	h, err := build(life)
+	if err := errors.Join(completed.Validate(), err); err != nil {
+		return err
+	}
+	p, err := completed.Prepare(cmd.Context(), h, life)
+	if err != nil {
+		return err
+	}
+	return p.Run(stopCh, cmd.OutOrStdout())
+}
+
+// Prepared has everything that can fail at the start behind it, but listens
+// nowhere yet. Only Prepare makes one.
+type Prepared struct {
+	opts  CompletedOptions
+	life  *lifecycle
+	http  *serve.Server
+	certs string // a note on the certificate
+
+	plain, secure, admin []bound
+	serving              sync.WaitGroup // the accept loops
+}
+
+// bound is an address that was taken.
+type bound struct {
+	endpoint
+	group *listener.Group
+}
+
+// Prepare loads the certificate and binds all addresses. Nothing is left
+// behind when it fails.
+func (c CompletedOptions) Prepare(ctx context.Context, h http.Handler, life *lifecycle) (*Prepared, error) {
+	p := &Prepared{opts: c, life: life}
+	var tlsConfig *tls.Config
+	if len(c.TLSListen) > 0 {
+		var err error
+		if tlsConfig, p.certs, err = c.serverTLS(life.log); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.bind(ctx); err != nil {
+		p.closeGroups()
+		return nil, err
+	}
+	p.http = newEngine(h, tlsConfig, c, life.log)
+	return p, nil
+}
+
+// deferAccept is how long, about, a connection without a byte waits in the kernel.
+const deferAccept = time.Second
+
+func (p *Prepared) bind(ctx context.Context) error {
+	// In HTTP the client speaks first, so a connection may wait in the kernel
+	// until its first bytes are there: 11 in place of 18 us of CPU for one with
+	// a single request (BENCHMARKS.md, churn). The price: a connection opened
+	// ahead of its request is not seen by the drain during its first second.
+	cfg := listener.Config{Sockets: p.opts.Listeners, DeferAccept: deferAccept, ErrorLog: p.life.log}
+	// One socket, and a unix socket for its owner alone.
+	adminCfg := listener.Config{Sockets: 1, UnixMode: 0o600, ErrorLog: p.life.log}
+	admin := []string{p.opts.Admin}
+	if p.opts.Admin == adminOff {
+		admin = nil
+	}
+	for _, set := range []struct {
+		to    *[]bound
+		flag  string
+		specs []string
+		cfg   listener.Config
+	}{
+		{&p.plain, "--listen", p.opts.Listen, cfg},
+		{&p.secure, "--tls-listen", p.opts.TLSListen, cfg},
+		{&p.admin, "--admin", admin, adminCfg},
+	} {
+		all, errs := endpoints(set.flag, set.specs)
+		if err := errors.Join(errs...); err != nil {
+			return err
+		}
+		for _, e := range all {
+			group, err := e.bind(ctx, set.cfg)
+			if err != nil {
+				return err
+			}
+			*set.to = append(*set.to, bound{e, group})
+		}
+	}
+	return nil
+}
+
+func (p *Prepared) groups() []bound {
+	return append(append(append([]bound(nil), p.admin...), p.plain...), p.secure...)
+}
+
+func (p *Prepared) closeGroups() {
+	for _, b := range p.groups() {
+		_ = b.group.Close() // nothing was accepted: nothing to lose; closing twice is no error
+	}
+}
+
+// Run serves until stopCh closes or an accept loop fails, drains, and returns
+// what the exit code follows from. It may be called once.
+func (p *Prepared) Run(stopCh <-chan struct{}, stdout io.Writer) error {
+	for _, b := range p.groups() {
+		if err := b.group.Listen(); err != nil {
+			p.closeGroups()
+			return b.explain(err)
+		}
+	}
+	var admin *adminServer
+	for _, b := range p.admin {
+		var err error
+		if admin, err = serveAdmin(b.group, p.life); err != nil {
+			p.closeGroups()
+			return err
+		}
+	}
+	defer admin.close()
+
+	failed := p.start()
+	p.announce(stdout)
+	var fatal error
+	delay := p.opts.ShutdownDelay
+	select {
+	case <-stopCh:
+	case fatal = <-failed:
+		p.life.log.Error("accepting failed, draining", slog.Any("error", fatal))
+		delay = 0
+	}
+	p.life.stop.Store(true)
+	return errors.Join(fatal, p.drain(delay))
+}
+
+// start runs an accept loop an address. An error of any is fatal; only the
+// first one is wanted.
+func (p *Prepared) start() <-chan error {
+	failed := make(chan error, len(p.plain)+len(p.secure))
+	serve := func(b bound, serve func(net.Listener) error) {
+		if err := serve(b.group); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("%s %s: %w", b.flag, b.spec, err)
+		}
+	}
+	for _, b := range p.plain {
+		p.serving.Go(func() { serve(b, p.http.Serve) })
+	}
+	for _, b := range p.secure {
+		p.serving.Go(func() { serve(b, func(l net.Listener) error { return p.http.ServeTLS(l, "", "") }) })
+	}
+	return failed
+}
+
+// drain is the stop, bounded as a whole by one deadline from the signal on:
+//
+//	stop signal      delay over           drained, or the deadline
+//	────┼────────────────┼──────────────────────────┼──────────▶ exit 0 or 3
+//	    │ readyz fails,  │ nothing new is accepted, │ what is
+//	    │ all is served  │ what runs is finished    │ left is cut
+func (p *Prepared) drain(delay time.Duration) error {
+	start := time.Now()
+	ctx, cancel := context.WithDeadline(context.Background(), start.Add(p.opts.ShutdownTimeout))
+	defer cancel()
+	p.life.log.Info("stopping", slog.Duration("delay", delay), slog.Duration("timeout", p.opts.ShutdownTimeout))
+	time.Sleep(delay) // ended early only by the second signal, which ends the process
+	err := p.http.Shutdown(ctx)
+	if err != nil {
+		_ = p.http.Close() // whatever it says, the process ends now
+	}
+	p.serving.Wait()
+	p.closeGroups() // those the signal came too early for
+	report := p.http.DrainReport()
+	p.life.log.Info("stopped", slog.Uint64("finished", report.Finished), slog.Int64("cut", report.Cut), slog.Duration("took", time.Since(start).Round(time.Millisecond)))
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return &ExitCodeError{ExitCut, fmt.Errorf("the drain did not end within %v, %d requests were cut; raise --shutdown-timeout if they need longer", p.opts.ShutdownTimeout, report.Cut)}
+	case err != nil:
+		return fmt.Errorf("drain: %w", err)
+	}
+	return nil
+}
