@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -251,9 +250,6 @@ func (c *conn) Hijack() (net.Conn, error) {
 }
 
 func (c *conn) SetState(s http.ConnState) { c.Conn.SetState(s) }
-
-// Peer is the remote address.
-func (c *conn) Peer() netip.AddrPort { return c.Conn.Peer() }
 
 // context is the parent of a connection's request contexts.
 func (svc *service) context(c net.Conn) context.Context {

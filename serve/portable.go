@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -287,14 +286,6 @@ func (c *portable) RemoteAddrString() string {
 		}
 	}
 	return c.addr
-}
-
-// Peer is the remote address where it is one of TCP.
-func (c *portable) Peer() netip.AddrPort {
-	if a, ok := c.conn.RemoteAddr().(*net.TCPAddr); ok {
-		return a.AddrPort()
-	}
-	return netip.AddrPort{}
 }
 
 // SetState reports to ConnState and keeps the state for the count of a cut.

@@ -12,8 +12,8 @@ import (
 )
 
 // The limits that SecureServingInfo uses where Options leave them zero: those
-// of the API server, looser than the serving commands' (front.md 2 in the
-// design papers tells why the commands are stricter).
+// of the API server, looser than those of ServerOptions,
+// which the serving commands use.
 const (
 	secureMaxHeaderBytes  = 1 << 20
 	secureIdleTimeout     = 90 * time.Second

@@ -129,7 +129,7 @@ func (c *Conn) expire() bool {
 	switch {
 	case c.state == stateHead && c.sawBytes:
 		c.cfg.Counters.TimedOut.Add(1)
-		c.refuse(headTimeoutStatus)
+		c.refuse(http.StatusRequestTimeout)
 	case c.state != stateHandler:
 		c.over(nil)
 	}

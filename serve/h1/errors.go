@@ -2,7 +2,6 @@ package h1
 
 import (
 	"errors"
-	"net/http"
 	"os"
 )
 
@@ -22,6 +21,3 @@ func (timeoutError) Temporary() bool { return false }
 
 // Is: with net/http, a read past its deadline is os.ErrDeadlineExceeded.
 func (timeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
-
-// errTimeoutHead is what a head that takes too long is answered with (S-1).
-const headTimeoutStatus = http.StatusRequestTimeout

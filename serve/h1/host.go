@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"time"
 )
@@ -105,8 +104,6 @@ type Host interface {
 	LocalAddr() net.Addr
 	// RemoteAddrString is RemoteAddr().String(), rendered once a connection.
 	RemoteAddrString() string
-	// Peer is the remote address without allocation; invalid for Unix sockets.
-	Peer() netip.AddrPort
 	// SetState reports http.ConnState changes (StateActive, StateIdle; the host knows the others).
 	SetState(http.ConnState)
 }
