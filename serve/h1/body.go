@@ -161,7 +161,7 @@ func (b *body) end(err error) {
 	}
 	b.ended.Store(true)
 	if b.gone.Load() {
-		b.x.ctx.cancel(context.Canceled) // the peer has left behind its body
+		b.x.ctx.Cancel(context.Canceled) // the peer has left behind its body
 	}
 	if b.watch.Load() && !b.over.Load() { // over: the body is drained behind its handler
 		b.c.host.WatchHangup()
@@ -216,10 +216,10 @@ func (b *body) fill() bool {
 			b.end(errBodyTimeout)
 		case err == io.EOF:
 			b.end(io.ErrUnexpectedEOF)
-			b.x.ctx.cancel(context.Canceled) // nobody is there to answer, as net/http
+			b.x.ctx.Cancel(context.Canceled) // nobody is there to answer, as net/http
 		default:
 			b.end(err)
-			b.x.ctx.cancel(context.Canceled)
+			b.x.ctx.Cancel(context.Canceled)
 		}
 		return false
 	}

@@ -71,12 +71,6 @@ func NewConn(cfg *Config, host Host, at Attachment) *Conn {
 	}
 }
 
-// Preread gives the engine bytes that were read to find the protocol.
-func (c *Conn) Preread(b []byte) {
-	c.in = bufpool.Get(max(len(b), readSize))
-	c.in.B = append(c.in.B, b...)
-}
-
 // OnReadable serves what there is: until reading would block, until a handler
 // has been overtaken, or until the connection is over.
 func (c *Conn) OnReadable(now time.Time) {
@@ -359,7 +353,7 @@ func (c *Conn) OnHangup() {
 		// one of the two sees the other.
 		x.body.gone.Store(true)
 		if x.body.ended.Load() {
-			x.ctx.cancel(context.Canceled)
+			x.ctx.Cancel(context.Canceled)
 		}
 	}
 }
@@ -367,7 +361,7 @@ func (c *Conn) OnHangup() {
 // OnCut cancels the request's context: the server ends the connection.
 func (c *Conn) OnCut() {
 	if x := c.cur.Load(); x != nil {
-		x.ctx.cancel(context.Canceled)
+		x.ctx.Cancel(context.Canceled)
 	}
 }
 

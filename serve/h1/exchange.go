@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/penstock-edge/penstock/serve/h1/wire"
+	"github.com/penstock-edge/penstock/serve/lazyctx"
 	"github.com/penstock-edge/penstock/serve/semantics"
 )
 
@@ -17,7 +18,7 @@ type exchange struct {
 	cfg  *Config
 	req  *http.Request
 	url  url.URL
-	ctx  requestContext
+	ctx  lazyctx.Context
 	body body
 	w    response
 
@@ -64,7 +65,6 @@ func newExchange(cfg *Config) *exchange {
 		}
 	}
 	x := &exchange{cfg: cfg}
-	x.ctx.x = x
 	x.given = x.array[:0]
 	if cfg.Recycle {
 		x.last = new(last)
@@ -92,12 +92,12 @@ func (x *exchange) recycle() {
 		x.cfg.pools.scratches.Put(s)
 		return
 	}
-	if x.ctx.exposed() {
+	if x.ctx.Exposed() {
 		return // contexts derived from it may outlive the handler: a transport's, say
 	}
 	x.w.reset()
 	x.body.reset()
-	x.ctx.reset()
+	x.ctx.Reset()
 	x.cfg.pools.exchanges.Put(x)
 }
 

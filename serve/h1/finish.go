@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/penstock-edge/penstock/serve/h1/wire"
+	"github.com/penstock-edge/penstock/serve/semantics"
 )
 
 // runHandler calls the handler as net/http does: a panic ends the connection,
@@ -54,7 +55,7 @@ func (c *Conn) handlerPanicked(x *exchange, v any) {
 // aborted or cut.
 func (c *Conn) finish(x *exchange) (answered bool) {
 	w, b := &x.w, &x.body
-	x.ctx.cancel(context.Canceled)
+	x.ctx.Cancel(context.Canceled)
 	x.stopReading()
 	if b.watch.Load() { // after stopReading: the body's end may begin to watch
 		c.host.StopWatch()
@@ -135,7 +136,7 @@ func (b *body) wakeStale() {
 // shut ends an exchange whose connection goes while goroutines of its handler
 // may live on: their calls find it over.
 func (x *exchange) shut() {
-	x.ctx.cancel(context.Canceled)
+	x.ctx.Cancel(context.Canceled)
 	x.w.ended.Store(true)
 	x.stopReading()
 	if c := x.w.c; c.wmu.TryLock() {
@@ -190,7 +191,7 @@ func (w *response) endChunks() {
 	}
 	for key, values := range w.header {
 		name, ok := strings.CutPrefix(key, http.TrailerPrefix)
-		if !ok || wire.ForbiddenTrailer(name) {
+		if !ok || semantics.ForbiddenTrailer(name) {
 			continue
 		}
 		for _, v := range values {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"unsafe"
 
@@ -101,21 +100,6 @@ func (w *response) writeHeader(status int) {
 	w.beginHead(status)
 }
 
-// declaredLength reads a handler's own Content-Length; -1: it is not one.
-func declaredLength(v []string) int64 {
-	if len(v) != 1 || v[0] == "" || len(v[0]) > 18 {
-		return -1
-	}
-	var n int64
-	for _, c := range []byte(v[0]) {
-		if c < '0' || c > '9' {
-			return -1
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n
-}
-
 // Write sends p as a part of the body.
 func (w *response) Write(p []byte) (int, error) { return w.write(p) }
 
@@ -144,15 +128,15 @@ func (w *response) write(p []byte) (int, error) {
 	}
 	n := len(p)
 	if !w.headDone {
-		if w.kept != nil && len(w.kept.B) < sniffBytes {
+		if w.kept != nil && len(w.kept.B) < semantics.SniffBytes {
 			// The content type is that of the body's begin, in however many
 			// writes it came.
-			k := min(n, sniffBytes-len(w.kept.B))
+			k := min(n, semantics.SniffBytes-len(w.kept.B))
 			w.kept = withRoom(w.kept, k)
 			w.kept.B = append(w.kept.B, p[:k]...)
 			p = p[k:]
 		}
-		w.sendHead(p[:min(len(p), sniffBytes)], false)
+		w.sendHead(p[:min(len(p), semantics.SniffBytes)], false)
 		w.sendKept()
 	}
 	w.sendBody(p)
@@ -164,7 +148,7 @@ func (w *response) write(p []byte) (int, error) {
 func (w *response) failedWrite() error {
 	err := w.c.writeErr
 	if err != nil {
-		w.x.ctx.cancel(context.Canceled)
+		w.x.ctx.Cancel(context.Canceled)
 	}
 	return err
 }
@@ -300,16 +284,4 @@ func (c *Conn) appendError(dst []byte, status int) []byte {
 	dst = append(dst, "\r\n\r\n"...)
 	dst = append(dst, text...)
 	return append(dst, '\n')
-}
-
-// declareTrailers notes the names of the Trailer field that may be trailers.
-func (w *response) declareTrailers(lines []string) {
-	for _, line := range lines {
-		for name := range strings.SplitSeq(line, ",") {
-			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
-			if semantics.IsToken(name) && !wire.ForbiddenTrailer(name) {
-				w.trailers = append(w.trailers, name)
-			}
-		}
-	}
 }

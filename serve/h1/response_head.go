@@ -10,9 +10,6 @@ import (
 	"github.com/penstock-edge/penstock/serve/semantics"
 )
 
-// sniffBytes is what http.DetectContentType looks at.
-const sniffBytes = 512
-
 func appendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }
 
 // own are the fields of a handler that the engine has a say in too.
@@ -56,11 +53,11 @@ func (w *response) sendHead(sniff []byte, ended bool) {
 		b = c.cfg.Date.AppendField(b, c.host.WallClock())
 	}
 	if w.kept != nil {
-		sniff = w.kept.B[:min(len(w.kept.B), sniffBytes)]
+		sniff = w.kept.B[:min(len(w.kept.B), semantics.SniffBytes)]
 	}
 	if !w.own.contentType && !w.own.encoded && len(sniff) > 0 && semantics.BodyAllowed(w.status) {
 		b = append(b, "Content-Type: "...)
-		b = append(b, contentType(sniff)...)
+		b = append(b, semantics.ContentType(sniff)...)
 		b = append(b, "\r\n"...)
 	}
 	b = w.appendFraming(b, ended)
@@ -94,7 +91,7 @@ func (w *response) appendFields(b []byte) []byte {
 		case "Date":
 			w.own.date = true
 		case "Content-Length":
-			w.length = declaredLength(values)
+			w.length = semantics.DeclaredLength(values)
 			continue // ours to say
 		case "Transfer-Encoding":
 			w.own.coding = true
@@ -103,13 +100,14 @@ func (w *response) appendFields(b []byte) []byte {
 			w.own.connection = values
 			continue
 		case "Trailer":
-			w.declareTrailers(values)
+			w.trailers = semantics.AppendTrailerNames(w.trailers, values)
 		default:
 			if strings.HasPrefix(name, http.TrailerPrefix) {
 				w.own.coding = true // a length would leave no place for it
 				continue
 			}
-			if w.own.trailer != nil && w.isTrailer(name) {
+			// The map's order is random, so the names are looked up, not remembered.
+			if w.own.trailer != nil && semantics.AnnouncesTrailer(w.own.trailer, name) {
 				continue
 			}
 		}
@@ -127,19 +125,6 @@ func (w *response) appendField(b []byte, name, value string) []byte {
 		w.c.cfg.Counters.Sanitised.Add(1)
 	}
 	return b
-}
-
-// isTrailer: a field announced as a trailer goes there, not into the head. The
-// map's order is random, so the names are looked up, not remembered.
-func (w *response) isTrailer(name string) bool {
-	for _, line := range w.own.trailer {
-		for n := range strings.SplitSeq(line, ",") {
-			if http.CanonicalHeaderKey(strings.TrimSpace(n)) == name {
-				return !wire.ForbiddenTrailer(name)
-			}
-		}
-	}
-	return false
 }
 
 // appendFraming says where the body ends (RFC 9112 §6).
@@ -169,11 +154,11 @@ func (w *response) appendFraming(b []byte, ended bool) []byte {
 // appendConnection says what becomes of the connection (RFC 9112 §9.3).
 func (w *response) appendConnection(b []byte, own []string) []byte {
 	for _, v := range own {
-		if hasToken(v, "close") {
+		if semantics.HasToken(v, "close") {
 			w.closing = true
 			continue
 		}
-		if hasToken(v, "keep-alive") && len(strings.TrimSpace(v)) == len("keep-alive") {
+		if semantics.HasToken(v, "keep-alive") && len(strings.TrimSpace(v)) == len("keep-alive") {
 			continue // ours to say
 		}
 		b = w.appendField(b, "Connection", v)
@@ -193,16 +178,7 @@ func (w *response) appendConnection(b []byte, own []string) []byte {
 
 func hasClose(lines []string) bool {
 	for _, v := range lines {
-		if hasToken(v, "close") {
-			return true
-		}
-	}
-	return false
-}
-
-func hasToken(list, token string) bool {
-	for t := range strings.SplitSeq(list, ",") {
-		if strings.EqualFold(strings.TrimSpace(t), token) {
+		if semantics.HasToken(v, "close") {
 			return true
 		}
 	}

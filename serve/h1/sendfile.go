@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"github.com/penstock-edge/penstock/serve/bufpool"
+	"github.com/penstock-edge/penstock/serve/semantics"
 )
 
 // ReadFrom is io.Copy's way in. A regular file on clear TCP goes by sendfile;
@@ -105,8 +106,8 @@ func (w *response) sendFile(f *os.File, off, n int64) (sent int64, err error) {
 	}
 	var sniff []byte
 	if !w.headDone && !w.own.contentType && !w.own.encoded {
-		var begin [sniffBytes]byte
-		m, _ := f.ReadAt(begin[:min(n, sniffBytes)], off)
+		var begin [semantics.SniffBytes]byte
+		m, _ := f.ReadAt(begin[:min(n, semantics.SniffBytes)], off)
 		sniff = begin[:m]
 	}
 	w.sendHead(sniff, false)

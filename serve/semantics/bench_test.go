@@ -117,12 +117,27 @@ func TestNoAllocation(t *testing.T) {
 	d.AppendField(dst, now)
 	names := [][]byte{[]byte("user-agent"), []byte("HOST"), []byte("X-Forwarded-For")}
 	method := []byte("OPTIONS")
+	length, trailer := []string{"17"}, []string{"X-A, X-B"}
+	priority, want := []byte(`a="b", u=1;c=d, e=(f), i`), Priority{1, true}
 	if got := testing.AllocsPerRun(100, func() {
 		for _, n := range names {
 			_ = CanonicalName(n)
 		}
 		_, _ = Method(method)
 		dst = d.AppendField(AppendStatusLine(dst[:0], 1, 404), now)
+		dst = append(dst, d.Value(now)...)
+		if u := TargetURL("/index.html"); !ValidTarget(dst[:1]) || u.Path == "" {
+			t.Error("target")
+		}
+		if n, ok := ParseLength("17"); !ok || DeclaredLength(length) != n {
+			t.Error("length")
+		}
+		if !AnnouncesTrailer(trailer, "X-B") || ForbiddenTrailer("X-A-Name-That-Is-Longer-Than-32-Bytes") || ContentType(dst) == "" || !HasToken("a, Close", "close") {
+			t.Error("fields")
+		}
+		if ParsePriority(priority) != want {
+			t.Error("priority")
+		}
 	}); got != 0 {
 		t.Errorf("%v allocations, want 0", got)
 	}

@@ -23,6 +23,9 @@ func TestDateCache(t *testing.T) {
 		if got := string(d.AppendField(nil, c.now)); got != c.want {
 			t.Errorf("at %v: %q, want %q", c.now, got, c.want)
 		}
+		if got := "Date: " + d.Value(c.now) + "\r\n"; got != c.want {
+			t.Errorf("at %v: value of %q, want %q", c.now, got, c.want)
+		}
 	}
 	if got := string(d.AppendField([]byte("x"), at)); got != "x"+first {
 		t.Errorf("appended: %q", got)
@@ -39,9 +42,13 @@ func TestDateCacheConcurrent(t *testing.T) {
 		wg.Go(func() {
 			for i := range 1000 {
 				now := start.Add(time.Duration(i+g) * time.Second / 3)
-				want := "Date: " + now.UTC().Format(http.TimeFormat) + "\r\n"
-				if got := string(d.AppendField(nil, now)); got != want {
+				value := now.UTC().Format(http.TimeFormat)
+				if got, want := string(d.AppendField(nil, now)), "Date: "+value+"\r\n"; got != want {
 					t.Errorf("got %q, want %q", got, want)
+					return
+				}
+				if got := d.Value(now); got != value {
+					t.Errorf("got %q, want %q", got, value)
 					return
 				}
 			}

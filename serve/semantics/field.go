@@ -1,6 +1,9 @@
 package semantics
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 const (
 	tokenByte = 1 << iota // tchar, RFC 9110 §5.6.2
@@ -96,4 +99,15 @@ func TrimOWS(b []byte) []byte {
 		b = b[:len(b)-1]
 	}
 	return b
+}
+
+// HasToken tells whether token is a member of a comma-separated list, in any
+// letter case.
+func HasToken(list, token string) bool {
+	for t := range strings.SplitSeq(list, ",") {
+		if strings.EqualFold(strings.TrimSpace(t), token) {
+			return true
+		}
+	}
+	return false
 }

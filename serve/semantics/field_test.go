@@ -87,3 +87,14 @@ func TestTrimOWS(t *testing.T) {
 		}
 	}
 }
+
+func TestHasToken(t *testing.T) {
+	for list, want := range map[string]bool{
+		"close": true, "Close": true, "keep-alive, close": true, "\tCLOSE ,x": true, ",,close": true,
+		"": false, "closed": false, "close;x": false, "x close": false, "c,lose": false,
+	} {
+		if got := HasToken(list, "close"); got != want {
+			t.Errorf("HasToken(%q) = %v, want %v", list, got, want)
+		}
+	}
+}

@@ -30,6 +30,7 @@ type layer struct {
 // keeps the two alike. A row may stand before its package exists.
 var layers = []layer{
 	{0, "serve/semantics", nil, nil},
+	{0, "serve/lazyctx", nil, nil},
 	{0, "serve/bufpool", nil, []string{"github.com/valyala/bytebufferpool"}},
 	{0, "serve/certs", nil, []string{"github.com/fsnotify/fsnotify"}},
 	{0, "serve/h2/frame", nil, nil},
@@ -38,12 +39,12 @@ var layers = []layer{
 	{0, "listener", nil, []string{"golang.org/x/sys"}},
 	{1, "serve/shard", []string{"listener", "serve/bufpool"}, []string{"golang.org/x/sys"}},
 	{1, "serve/h1/wire", []string{"serve/semantics"}, nil},
-	{1, "serve/h2", []string{"serve/semantics", "serve/bufpool", "serve/h2/frame", "serve/h2/hpack"}, nil},
-	{1, "serve/h3", []string{"serve/semantics", "serve/bufpool"}, []string{"github.com/quic-go/quic-go"}},
+	{1, "serve/h2", []string{"serve/semantics", "serve/lazyctx", "serve/bufpool", "serve/h2/frame", "serve/h2/hpack"}, nil},
+	{1, "serve/h3", []string{"serve/semantics", "serve/lazyctx", "serve/bufpool"}, []string{"github.com/quic-go/quic-go"}},
 	{1, "handler", []string{"serve/semantics", "serve/bufpool"}, []string{
 		"github.com/prometheus/client_golang", "github.com/klauspost/compress", "github.com/golang-jwt/jwt",
 	}},
-	{2, "serve/h1", []string{"serve/h1/wire", "serve/semantics", "serve/bufpool"}, nil},
+	{2, "serve/h1", []string{"serve/h1/wire", "serve/semantics", "serve/lazyctx", "serve/bufpool"}, nil},
 	{2, "handler/static", []string{"handler", "serve/semantics", "serve/bufpool"}, nil},
 	{2, "handler/proxy", []string{
 		"handler", "serve/semantics", "serve/bufpool", "serve/shard", "serve/h1/wire", "serve/h2/frame", "serve/h2/hpack",

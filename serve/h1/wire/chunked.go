@@ -233,30 +233,8 @@ func (d *Chunked) Trailer(yield func(name, value []byte)) {
 	for _, to := range d.ends {
 		name, value, _ := splitField(d.trailer[from:to])
 		from = to
-		if !forbiddenTrailer(name) {
+		if !semantics.ForbiddenTrailer(string(name)) {
 			yield(name, value)
 		}
 	}
 }
-
-// forbiddenTrailers may never come from a trailer section, whatever was announced.
-var forbiddenTrailers = [...]string{
-	"content-length", "transfer-encoding", "trailer", "host", "connection", "upgrade", "te", "expect", "max-forwards",
-	"authorization", "proxy-authorization", "cookie", "set-cookie", "www-authenticate", "proxy-authenticate",
-	"content-encoding", "content-type", "content-range", "cache-control", "range", "if-match", "if-none-match",
-	"if-modified-since", "if-unmodified-since", "if-range", "keep-alive", "proxy-connection", "forwarded",
-	"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "location",
-}
-
-func forbiddenTrailer(name []byte) bool {
-	for _, n := range forbiddenTrailers {
-		if semantics.EqualFold(name, n) {
-			return true
-		}
-	}
-	return false
-}
-
-// ForbiddenTrailer tells whether a field of this name must not be sent or used
-// as a trailer field (RFC 9110 §6.5.1).
-func ForbiddenTrailer(name string) bool { return forbiddenTrailer([]byte(name)) }

@@ -45,20 +45,11 @@ func (h *RequestHead) contentLength(v []byte) *Error {
 	if h.lengths++; h.lengths > 1 {
 		return errLengthTwice
 	}
-	if len(v) == 0 {
+	n, ok := semantics.ParseLength(v)
+	if !ok {
 		return errLength
 	}
-	var n uint64
-	for _, c := range v {
-		if !digit(c) {
-			return errLength
-		}
-		if n > (1<<63-1-uint64(c-'0'))/10 {
-			return errLength
-		}
-		n = n*10 + uint64(c-'0')
-	}
-	h.ContentLength = int64(n)
+	h.ContentLength = n
 	return nil
 }
 

@@ -24,22 +24,23 @@ func (h *RequestHead) checkTarget(method, target []byte) *Error {
 	case "TRACE":
 		return errTrace
 	}
-	if target[0] == '/' {
+	switch {
+	case target[0] == '/':
 		h.form = originForm
-		return checkTargetBytes(target)
-	}
-	if string(target) == "*" {
+	case string(target) == "*":
 		h.form = asteriskForm
 		if string(method) != "OPTIONS" {
 			return errTarget
 		}
-		return nil
-	}
-	if len(authority(target)) == 0 {
+	case len(authority(target)) > 0:
+		h.form = absoluteForm
+	default:
 		return errTarget
 	}
-	h.form = absoluteForm
-	return checkTargetBytes(target)
+	if !semantics.ValidTarget(target) {
+		return errTarget
+	}
+	return nil
 }
 
 // authority is the authority of an absolute-form target; nil: it is none.
@@ -54,33 +55,6 @@ func authority(target []byte) []byte {
 		}
 	}
 	return nil
-}
-
-// targetBytes: what may stand in a target. "%" is looked at apart.
-var targetBytes = func() (t [256]bool) {
-	for c := 0x21; c < 0x7f; c++ {
-		t[c] = c != '#' && c != '%'
-	}
-	return t
-}()
-
-// checkTargetBytes refuses controls, 8-bit bytes, "#" (a fragment is never
-// sent) and broken percent-encoding.
-func checkTargetBytes(t []byte) *Error {
-	for i := 0; i < len(t); i++ {
-		if targetBytes[t[i]] {
-			continue
-		}
-		if t[i] != '%' || i+2 >= len(t) || !hexDigit(t[i+1]) || !hexDigit(t[i+2]) {
-			return errTarget
-		}
-		i += 2
-	}
-	return nil
-}
-
-func hexDigit(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
 }
 
 // checkHost applies rules H1-9 and H1-10: exactly one valid Host in HTTP/1.1;

@@ -1,11 +1,14 @@
-package h1
+package semantics
 
 import "net/http"
 
-// contentType is http.DetectContentType with a short way for what is most
+// SniffBytes is how much of a body ContentType looks at (mimesniff §7).
+const SniffBytes = 512
+
+// ContentType is http.DetectContentType with a short way for what is most
 // often sniffed, text that begins with a letter, digit or bracket: it is 20 %
 // of the cost of a small answer otherwise (BenchmarkServe).
-func contentType(b []byte) string {
+func ContentType(b []byte) string {
 	if plainText(b) {
 		return "text/plain; charset=utf-8"
 	}
@@ -16,7 +19,7 @@ func contentType(b []byte) string {
 // signatures can match: they are told apart by their first byte, but for the
 // one of EOT fonts, which has "LP" behind 34 bytes of anything.
 func plainText(b []byte) bool {
-	b = b[:min(len(b), sniffBytes)]
+	b = b[:min(len(b), SniffBytes)]
 	if len(b) == 0 || !firstOfText[b[0]] || len(b) > 35 && b[34] == 'L' && b[35] == 'P' {
 		return false
 	}

@@ -1,4 +1,4 @@
-package h1
+package semantics
 
 import (
 	"net/http"
@@ -21,8 +21,8 @@ func sniffSeeds() []string {
 
 func TestContentType(t *testing.T) {
 	for _, s := range sniffSeeds() {
-		if got, want := contentType([]byte(s)), http.DetectContentType([]byte(s)); got != want {
-			t.Errorf("contentType(%q) = %q, want %q", s, got, want)
+		if got, want := ContentType([]byte(s)), http.DetectContentType([]byte(s)); got != want {
+			t.Errorf("ContentType(%q) = %q, want %q", s, got, want)
 		}
 	}
 }
@@ -33,8 +33,8 @@ func FuzzContentType(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if got, want := contentType(b), http.DetectContentType(b); got != want {
-			t.Errorf("contentType(%q) = %q, want %q", b, got, want)
+		if got, want := ContentType(b), http.DetectContentType(b); got != want {
+			t.Errorf("ContentType(%q) = %q, want %q", b, got, want)
 		}
 	})
 }

@@ -1,0 +1,151 @@
+package lazyctx
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Owner is the request that a Context belongs to.
+type Owner interface {
+	// ContextValue answers the keys that the request knows itself, net/http's
+	// two; ok false: the parent is asked. Any goroutine.
+	ContextValue(key any) (value any, ok bool)
+	// WatchContext begins to watch for what ends the request early, and calls
+	// Cancel then. It is called once between Begin and Reset, when Done is
+	// first asked for and the context has not ended; from any goroutine, and
+	// without the context's lock: the owner may know already, and Cancel at once.
+	WatchContext()
+}
+
+// Context is a context.Context that ends when its owner says so or its parent
+// ends. Begin readies the zero value; after it any number of goroutines may
+// use the methods, but for Reset. It must not be copied.
+type Context struct {
+	// Immutable from Begin to Reset.
+	parent context.Context
+	owner  Owner
+
+	// mu guards the following.
+	mu    sync.Mutex
+	done  chan struct{}
+	err   error
+	funcs map[*func()]struct{} // of AfterFunc
+	stop  func() bool          // of the parent's AfterFunc
+}
+
+// Begin readies a Context that is zero or Reset. Both arguments are required.
+func (t *Context) Begin(parent context.Context, owner Owner) { t.parent, t.owner = parent, owner }
+
+// Deadline is the parent's.
+func (t *Context) Deadline() (time.Time, bool) { return t.parent.Deadline() }
+
+// Value asks the owner, then the parent; a map is not made for either.
+func (t *Context) Value(key any) any {
+	if v, ok := t.owner.ContextValue(key); ok {
+		return v
+	}
+	return t.parent.Value(key)
+}
+
+// Err tells why the context has ended; nil: it has not.
+func (t *Context) Err() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err == nil && t.done == nil && t.parent != nil {
+		return t.parent.Err() // it is not watched yet
+	}
+	return t.err
+}
+
+// Done makes the channel, and begins to watch for what can end it.
+func (t *Context) Done() <-chan struct{} {
+	done, fresh := t.arm()
+	if fresh {
+		t.owner.WatchContext()
+	}
+	return done
+}
+
+// arm makes the channel. fresh: it is new, and open.
+func (t *Context) arm() (done chan struct{}, fresh bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.done != nil {
+		return t.done, false
+	}
+	t.done = make(chan struct{})
+	if t.err != nil {
+		close(t.done)
+		return t.done, false
+	}
+	if t.parent.Done() != nil {
+		parent := t.parent
+		t.stop = context.AfterFunc(parent, func() { t.Cancel(parent.Err()) })
+	}
+	return t.done, true
+}
+
+// AfterFunc lets package context derive from this one without a goroutine: f
+// runs in one of its own once the context has ended. stop tells whether it has
+// kept f from running.
+func (t *Context) AfterFunc(f func()) (stop func() bool) {
+	t.Done() // package context has called it; others may not have
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err != nil {
+		go f()
+		return func() bool { return false }
+	}
+	if t.funcs == nil {
+		t.funcs = make(map[*func()]struct{})
+	}
+	t.funcs[&f] = struct{}{}
+	return func() bool {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		_, waiting := t.funcs[&f]
+		delete(t.funcs, &f)
+		return waiting
+	}
+}
+
+// Cancel ends the context; only the first call counts. It does not block.
+func (t *Context) Cancel(err error) {
+	t.mu.Lock()
+	if t.err != nil {
+		t.mu.Unlock()
+		return
+	}
+	t.err = err
+	if t.done != nil {
+		close(t.done)
+	}
+	funcs, stop := t.funcs, t.stop
+	t.funcs, t.stop = nil, nil
+	t.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	for f := range funcs {
+		go (*f)() // as context.AfterFunc does: in its own goroutine
+	}
+}
+
+// Exposed tells whether somebody has asked for Done, as every derived context
+// does. Such a Context must not be Reset: what was derived from it may outlive
+// the request (a transport's, say) and would see the next one.
+func (t *Context) Exposed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.done != nil
+}
+
+// Reset makes the context zero, for the next request of a recycled owner.
+// Nobody else may hold it.
+func (t *Context) Reset() {
+	t.parent, t.owner = nil, nil
+	t.done, t.err, t.funcs, t.stop = nil, nil, nil, nil
+}
+
+var _ context.Context = (*Context)(nil)
