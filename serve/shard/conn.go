@@ -54,6 +54,7 @@ type Conn struct {
 	gen    uint32
 	unix   bool
 	gated  bool // counted by svc.Gate
+	shared bool // see Share; set once
 
 	// Owned by the leader.
 	busy      bool // a handler, or a detached goroutine, owns the connection
@@ -81,6 +82,7 @@ type Conn struct {
 	registered atomic.Bool
 	cut        atomic.Bool
 	hijacked   atomic.Bool
+	woken      atomic.Bool  // Wake was called
 	kept       atomic.Int64 // bytes that Write took and the kernel did not; written under mu
 	waiter     atomic.Pointer[waiter]
 

@@ -7,14 +7,16 @@ import (
 )
 
 // message is what others give to a shard: a connection that comes back from a
-// detached goroutine, or something to do on the leader.
+// detached goroutine or wants a step, or something to do on the leader.
 type message struct {
 	conn *Conn
+	step *Conn // a shared connection that asked for a step (Wake)
 	do   func(now time.Time)
 }
 
 // inbox is the one locked queue into a shard. Its length is bounded by the
-// connections (each is given back once) and by the few callers of Do.
+// connections (each is given back once, and woken once) and by the few callers
+// of Do.
 type inbox struct {
 	some   atomic.Bool
 	mu     sync.Mutex
@@ -73,9 +75,14 @@ func (l *leader) readInbox() bool {
 		if !ok {
 			return true
 		}
-		if m.do != nil {
+		switch {
+		case m.do != nil:
 			m.do(l.sh.now)
-		} else if !l.takeBack(m.conn) {
+		case m.step != nil:
+			if !l.step(m.step) {
+				return false
+			}
+		case !l.takeBack(m.conn):
 			return false
 		}
 	}

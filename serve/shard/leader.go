@@ -6,8 +6,9 @@ import "runtime"
 // own: what must survive being overtaken (which connection it serves) is kept
 // here, not in the shard.
 type leader struct {
-	sh *Shard
-	c  *Conn // in a step; nil between steps
+	sh    *Shard
+	epoch uint64 // of its leadership
+	c     *Conn  // in a step; nil between steps
 }
 
 // lead runs the loop. The caller holds leadership (the word says engine); lead
@@ -17,9 +18,9 @@ type leader struct {
 //	   ^                                                                 |
 //	   +---- yield, or wait in Go's poller when nothing was ready <------+
 func (sh *Shard) lead() {
-	l := leader{sh: sh}
+	l := leader{sh: sh, epoch: sh.token.epoch()}
 	defer l.rescue()
-	for l.batch() && l.readInbox() && l.drainOpen() && l.expire() && l.readFresh() {
+	for l.resume() && l.batch() && l.readInbox() && l.drainOpen() && l.expire() && l.readFresh() {
 		if sh.ended && sh.live == 0 {
 			sh.finish()
 			return
@@ -98,6 +99,9 @@ func (l *leader) writable(c *Conn) bool {
 // leads no more; the leader registers, arms or closes it.
 func (l *leader) after(c *Conn) bool {
 	l.c = nil
+	if c.shared && l.lost() {
+		return false
+	}
 	if c.away {
 		return true // it is a goroutine's of Detach, which may be done already
 	}
@@ -132,6 +136,13 @@ func (l *leader) readFresh() bool {
 func (l *leader) rescue() {
 	c, sh := l.c, l.sh
 	if c == nil {
+		return
+	}
+	if c.shared { // its driver has ended the exchange; the connection goes on
+		if !l.lost() {
+			sh.current = c
+			sh.spawn(sh.lead)
+		}
 		return
 	}
 	c.Done(errGoexit)

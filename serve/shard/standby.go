@@ -50,17 +50,23 @@ func (s *standby) init() error {
 // when the batch has more than one; for a batch of one it is rung only in alert
 // times, since the ring and its undoing cost two system calls.
 func (s *standby) bell(sh *Shard) {
-	if s.rung.Load() || sh.n == 0 {
-		return
+	if sh.n > 1 || sh.n == 1 && sh.alert() {
+		s.ring(sh)
 	}
-	if sh.n == 1 || sh.procs > 1 {
-		if sh.slowUntil.Load() < sh.ticks(sh.now) {
-			return
-		}
+}
+
+// ring is called by the leader when work waits behind the handler that comes
+// next. With idle cores it is kept for alert times.
+func (s *standby) ring(sh *Shard) {
+	if s.rung.Load() || sh.procs > 1 && !sh.alert() {
+		return
 	}
 	s.rung.Store(true)
 	ringEventfd(s.fd)
 }
+
+// alert tells whether a handler was overtaken lately.
+func (sh *Shard) alert() bool { return sh.slowUntil.Load() >= sh.ticks(sh.now) }
 
 // quiet takes the ring back before the leader waits itself: nothing waits
 // behind a handler then.

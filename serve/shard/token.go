@@ -30,6 +30,9 @@ const (
 	epochMask  = ^uint64(oneEpoch - 1)
 )
 
+// epoch counts the leaders so far.
+func (t *token) epoch() uint64 { return t.word.Load() >> 32 }
+
 // enter is called by the leader before a handler; it returns the word that
 // leave and take must find.
 func (t *token) enter() uint64 {
