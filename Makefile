@@ -52,7 +52,7 @@ fuzz: ## fuzz every target for FUZZTIME (default 20s), one after another
 	done; \
 	if [ $$found = 0 ]; then echo 'no fuzz targets found' >&2; exit 1; fi
 
-conformance: ## run the raw HTTP/1 cases against the real binary, clear and TLS
+conformance: ## run the raw HTTP/1 cases and h2spec against the real binary, clear and TLS
 	@$(GO) test -list '$(CASES)' ./cmd/penstock/... | grep -q '$(CASES)' || \
 		{ echo 'no test is named $(CASES): nothing would be run' >&2; exit 1; }
 	$(GO) test -count=1 -v -timeout=10m -run '$(CASES)' ./cmd/penstock/...

@@ -179,7 +179,9 @@ func (rs *Respond) writeBody(w http.ResponseWriter) {
 // refuseBody answers a request whose body did not arrive whole. What was not
 // understood is never answered with success.
 func refuseBody(w http.ResponseWriter, r *http.Request, err error) {
-	w.Header()["Connection"] = closeConn
+	if r.ProtoMajor == 1 { // later versions lose the stream alone
+		w.Header()["Connection"] = closeConn
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

@@ -9,7 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/penstock-edge/penstock/serve/bufpool"
 	"github.com/penstock-edge/penstock/serve/h1"
+	"github.com/penstock-edge/penstock/serve/h2"
 	"github.com/penstock-edge/penstock/serve/shard"
 )
 
@@ -27,6 +29,7 @@ type conn struct {
 var (
 	_ shard.Driver = (*conn)(nil)
 	_ h1.Host      = (*conn)(nil)
+	_ h2.Host      = h2Host{}
 )
 
 // open makes the driver of an accepted connection. It runs on the leader.
@@ -46,17 +49,45 @@ func (p *part) open(sc *shard.Conn) shard.Driver {
 
 // choose makes the engine for the protocol that was negotiated.
 func (c *conn) choose(alpn string) {
-	switch negotiate(c.tls != nil, alpn) {
+	ctx := c.part.svc.context(c.face())
+	var state *tls.ConnectionState
+	if c.tls != nil {
+		s := c.tls.ConnectionState()
+		state = &s
+	}
+	switch c.part.svc.srv.Options.negotiate(c.tls != nil, alpn) {
 	case versionHTTP1:
-		at := h1.Attachment{Context: c.part.svc.context(c.face())}
-		if c.tls != nil {
-			state := c.tls.ConnectionState()
-			at.TLS = &state
-		}
-		c.engine = h1.NewConn(c.part.h1, c, at)
-		c.chosen.Store(true)
+		c.engine = h1.NewConn(c.part.h1, c, h1.Attachment{Context: ctx, TLS: state})
+	case versionHTTP2:
+		c.Share()
+		c.engine = h2.NewConn(c.part.h2, h2Host{c}, h2.Attachment{Context: ctx, TLS: state})
 	default:
 		c.Conn.Done(errNotThisProto)
+		return
+	}
+	c.chosen.Store(true)
+}
+
+// prefaceReader is a Host that can change from HTTP/1 to HTTP/2.
+type prefaceReader interface {
+	switchToHTTP2(read *bufpool.Buffer)
+}
+
+// switchToHTTP2 is what HTTP/1 engines of clear listeners do with HTTP/2's preface.
+func switchToHTTP2(host h1.Host, read *bufpool.Buffer) { host.(prefaceReader).switchToHTTP2(read) }
+
+// switchToHTTP2 puts the HTTP/2 engine in place of the HTTP/1 engine, in its step.
+func (c *conn) switchToHTTP2(read *bufpool.Buffer) {
+	c.Share()
+	engine := h2.NewConn(c.part.h2, h2Host{c}, h2.Attachment{Context: c.part.svc.context(c.face())})
+	engine.Preread(read)
+	c.engine = engine
+}
+
+// follow steps the engine that has taken the place of was in was's own step.
+func (c *conn) follow(was protocol, now time.Time) {
+	if c.engine != was {
+		c.engine.OnReadable(now)
 	}
 }
 
@@ -72,15 +103,18 @@ func (c *conn) face() net.Conn {
 func (c *conn) OnReadable(now time.Time) {
 	switch {
 	case c.engine != nil:
-		c.engine.OnReadable(now)
+		e := c.engine
+		e.OnReadable(now)
+		c.follow(e, now)
 	case c.link != nil && !c.link.begun:
 		c.startHandshake()
 	}
 }
 
 func (c *conn) OnWritable(now time.Time) {
-	if c.engine != nil {
-		c.engine.OnWritable(now)
+	if e := c.engine; e != nil {
+		e.OnWritable(now)
+		c.follow(e, now)
 	}
 }
 
@@ -89,7 +123,9 @@ func (c *conn) OnTimer(now time.Time) {
 		c.Conn.Done(os.ErrDeadlineExceeded) // no ClientHello came
 		return
 	}
-	c.engine.OnTimer(now)
+	e := c.engine
+	e.OnTimer(now)
+	c.follow(e, now)
 }
 
 // OnHangup, OnCut and OnOvertaken: a handshake may be under way, and its
@@ -113,8 +149,9 @@ func (c *conn) OnOvertaken() {
 }
 
 func (c *conn) Drain(now time.Time) {
-	if c.engine != nil {
-		c.engine.Drain(now)
+	if e := c.engine; e != nil {
+		e.Drain(now)
+		c.follow(e, now)
 	}
 	// A handshake goes on under its own deadline; its engine drains then.
 }
@@ -131,7 +168,10 @@ func (c *conn) Close() error {
 func (c *conn) Blocks() bool { return false }
 
 // Read reads what is there, decrypted.
-func (c *conn) Read(p []byte) (int, error) {
+func (c *conn) Read(p []byte) (int, error) { return c.readAs(p, h1.ErrWouldBlock) }
+
+// readAs is Read with the engine's own word for "nothing now".
+func (c *conn) readAs(p []byte, wouldBlock error) (int, error) {
 	var n int
 	var err error
 	if c.tls != nil {
@@ -143,7 +183,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		return n, nil // an error behind bytes comes again
 	}
 	if err == shard.ErrWouldBlock {
-		return 0, h1.ErrWouldBlock
+		return 0, wouldBlock
 	}
 	return 0, err
 }

@@ -9,10 +9,11 @@
 //
 // A shard accepts (listener, shard), TLS is shaken hands on a bounded set of
 // goroutines (tls.go), the protocol is chosen in one switch (negotiate.go),
-// and the engine serves (h1). At the stop, drain.go draws the timeline.
+// and the engine serves (h1, h2). At the stop, drain.go draws the timeline.
 //
 // # Limitations
 //
-// HTTP/1.1 only so far: HTTP/2 is neither offered by ALPN nor spoken by prior
-// knowledge.
+// HTTP/3 is not served yet. The last step of rule S-7 cuts the connection with
+// most unsent bytes, of which those in the queues of HTTP/2 streams (1 MiB at
+// most) are not counted.
 package serve

@@ -13,5 +13,6 @@ var (
 	errNilHandler   = errors.New("handler must not be nil")
 	errNoCert       = errors.New("TLS needs a certificate: set TLSConfig.Certificates or GetCertificate, or give certificate and key files")
 	errHandshakes   = errors.New("serve: too many TLS handshakes at once")
+	errNoProtocol   = errors.New("serve: DisableHTTP1 and DisableHTTP2 leave no protocol; clear one of them")
 	errNotThisProto = errors.New("serve: the peer speaks a protocol that is not offered")
 )

@@ -10,7 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/penstock-edge/penstock/serve/bufpool"
 	"github.com/penstock-edge/penstock/serve/h1"
+	"github.com/penstock-edge/penstock/serve/h2"
 )
 
 // portable is the other form behind an engine's Host: one goroutine serves one
@@ -19,6 +21,7 @@ type portable struct {
 	part   *part
 	conn   net.Conn // what is read and written; a *tls.Conn under TLS
 	engine protocol
+	h2     *portableH2 // as the HTTP/2 engine's Host; nil: HTTP/1
 
 	state  atomic.Int32 // http.ConnState
 	told   bool         // the engine knows of the drain; guarded as the read half is
@@ -67,15 +70,42 @@ func (c *portable) run() {
 		c.conn = tc
 		srv.portables.mu.Unlock()
 	}
-	if negotiate(at.TLS != nil, alpn) != versionHTTP1 {
+	at.Context = c.part.svc.context(c.conn)
+	switch srv.Options.negotiate(at.TLS != nil, alpn) {
+	case versionHTTP1:
+		engine := h1.NewConn(c.part.h1, c, at)
+		c.setEngine(engine)
+		engine.OnReadable(time.Now())
+	case versionHTTP2:
+		c.newHTTP2(h2.Attachment{Context: at.Context, TLS: at.TLS})
+	default:
 		return
 	}
-	at.Context = c.part.svc.context(c.conn)
-	engine := h1.NewConn(c.part.h1, c, at)
-	srv.portables.mu.Lock()
-	c.engine = engine
-	srv.portables.mu.Unlock()
-	engine.OnReadable(time.Now())
+	if c.h2 != nil { // from the begin, or by its preface
+		c.h2.serve()
+	}
+}
+
+// setEngine shows the engine to those who drain and cut.
+func (c *portable) setEngine(e protocol) {
+	c.part.svc.srv.portables.mu.Lock()
+	c.engine = e
+	c.part.svc.srv.portables.mu.Unlock()
+}
+
+// newHTTP2 makes the HTTP/2 engine.
+func (c *portable) newHTTP2(at h2.Attachment) {
+	c.h2 = &portableH2{portable: c}
+	c.h2.idle.L = &c.h2.mu
+	c.h2.engine = h2.NewConn(c.part.h2, c.h2, at)
+	c.setEngine(c.h2.engine)
+}
+
+// switchToHTTP2 is called by the HTTP/1 engine in its step, which ends then.
+func (c *portable) switchToHTTP2(read *bufpool.Buffer) {
+	c.newHTTP2(h2.Attachment{Context: c.part.svc.context(c.conn)})
+	c.h2.engine.Preread(read)
+	c.conn.SetReadDeadline(time.Time{}) // the HTTP/1 engine's timer
 }
 
 func (c *portable) setShaking(on bool) {

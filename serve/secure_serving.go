@@ -18,6 +18,9 @@ const (
 	secureMaxHeaderBytes  = 1 << 20
 	secureIdleTimeout     = 90 * time.Second
 	secureReadHeadTimeout = 32 * time.Second // net/http: also the handshake's
+	secureMaxStreams      = 100
+	secureStreamWindow    = 256 << 10
+	frameWindowMax        = 1<<31 - 1 // RFC 9113 §6.9.1
 )
 
 // SecureServingInfo is what a TLS server of the API server's kind is made of.
@@ -35,8 +38,14 @@ type SecureServingInfo struct {
 	CipherSuites []uint16
 	// CurvePreferences; if empty, Go's.
 	CurvePreferences []tls.CurveID
+	// HTTP2MaxStreamsPerConnection is Options.MaxStreams by the API server's name.
+	// If zero, that.
+	HTTP2MaxStreamsPerConnection int
+	// DisableHTTP2 leaves HTTP/1.1 alone.
+	DisableHTTP2 bool
 	// Options tune the server. Zero fields follow the API server: 1 MiB of
-	// header, 90 s idle, 32 s for a head and for a handshake.
+	// header, 90 s idle, 32 s for a head and for a handshake; of HTTP/2 256 KiB of
+	// receive window a stream, and as much for each stream of a connection.
 	Options ServerOptions
 	// Stopped, if set, is given the report of the stop before stoppedCh closes.
 	Stopped func(DrainReport)
@@ -63,14 +72,15 @@ func (s *SecureServingInfo) Serve(handler http.Handler, shutdownTimeout time.Dur
 	if s.MinTLSVersion != 0 && s.MinTLSVersion < tls.VersionTLS12 {
 		return nil, nil, errTLSVersion
 	}
+	opts := s.options()
 	cfg, err := tlsConfig(&tls.Config{
 		Certificates: s.Certificates, GetCertificate: s.GetCertificate,
 		MinVersion: s.MinTLSVersion, CipherSuites: s.CipherSuites, CurvePreferences: s.CurvePreferences,
-	}, "", "", certs.NewTicketKeys(time.Now()))
+	}, "", "", opts.offered(), certs.NewTicketKeys(time.Now()))
 	if err != nil {
 		return nil, nil, err
 	}
-	return run(handler, s.options(), s.Listener, cfg, shutdownTimeout, stopCh, s.Stopped, s.Failed)
+	return run(handler, opts, s.Listener, cfg, shutdownTimeout, stopCh, s.Stopped, s.Failed)
 }
 
 // options are the caller's with the API server's defaults.
@@ -87,6 +97,19 @@ func (s *SecureServingInfo) options() ServerOptions {
 	}
 	if o.HandshakeTimeout == 0 {
 		o.HandshakeTimeout = secureReadHeadTimeout
+	}
+	o.DisableHTTP2 = o.DisableHTTP2 || s.DisableHTTP2
+	if s.HTTP2MaxStreamsPerConnection != 0 {
+		o.MaxStreams = s.HTTP2MaxStreamsPerConnection
+	}
+	if o.MaxStreams == 0 {
+		o.MaxStreams = secureMaxStreams
+	}
+	if o.StreamWindow == 0 {
+		o.StreamWindow = secureStreamWindow
+	}
+	if o.ConnWindow == 0 { // streams must not wait for each other's (kubernetes/kubernetes#67902)
+		o.ConnWindow = min(o.StreamWindow*max(1, o.MaxStreams), frameWindowMax)
 	}
 	return o
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/penstock-edge/penstock/listener"
 	"github.com/penstock-edge/penstock/serve/certs"
 	"github.com/penstock-edge/penstock/serve/h1"
+	"github.com/penstock-edge/penstock/serve/h2"
 	"github.com/penstock-edge/penstock/serve/semantics"
 	"github.com/penstock-edge/penstock/serve/shard"
 )
@@ -69,6 +70,7 @@ type service struct {
 type part struct {
 	svc   *service
 	h1    *h1.Config
+	h2    *h2.Config
 	shard *shard.Service
 }
 
@@ -88,7 +90,7 @@ func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 	s.init()
 	keys := s.keys
 	s.mu.Unlock()
-	cfg, err := tlsConfig(s.TLSConfig, certFile, keyFile, keys)
+	cfg, err := tlsConfig(s.TLSConfig, certFile, keyFile, s.Options.offered(), keys)
 	if err != nil {
 		return err
 	}
@@ -131,6 +133,9 @@ func (s *Server) attach(l net.Listener, cfg *tls.Config) (*service, error) {
 	defer s.mu.Unlock()
 	if s.stopping {
 		return nil, ErrServerClosed
+	}
+	if s.Options.DisableHTTP1 && s.Options.DisableHTTP2 {
+		return nil, errNoProtocol
 	}
 	s.init()
 	svc := &service{
@@ -208,7 +213,13 @@ func (svc *service) newPart() *part {
 	if h == nil {
 		h = http.DefaultServeMux
 	}
-	return &part{svc: svc, h1: s.Options.h1Config(s.pressure.guard(h), s.face(svc), &s.date)}
+	h = s.pressure.guard(h)
+	face := s.face(svc)
+	p := &part{svc: svc, h1: s.Options.h1Config(h, face, &s.date), h2: s.Options.h2Config(h, face, &s.date)}
+	if svc.tlsConfig == nil && !s.Options.DisableHTTP2 {
+		p.h1.Preface = switchToHTTP2
+	}
+	return p
 }
 
 // face is the *http.Server that handlers find in their context: settings to

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/penstock-edge/penstock/serve/h1"
+	"github.com/penstock-edge/penstock/serve/h2"
 	"github.com/penstock-edge/penstock/serve/semantics"
 )
 
@@ -59,6 +60,27 @@ type ServerOptions struct {
 	MaxConnAge time.Duration
 	// MaxRequestsPerConn ends a connection with the answer of that number. None.
 	MaxRequestsPerConn int
+
+	// DisableHTTP2 leaves HTTP/1.1 alone: no ALPN h2, no prior knowledge.
+	DisableHTTP2 bool
+	// DisableHTTP1 leaves HTTP/2 alone: no ALPN http/1.1, and clear connections
+	// must begin with HTTP/2's preface (for gRPC backends, say). Both set is an
+	// error of Serve.
+	DisableHTTP1 bool
+	// MaxStreams bounds the streams of an HTTP/2 connection, and its handlers
+	// that run (H2-1). 100.
+	MaxStreams int
+	// StreamWindow is what a peer may send on an HTTP/2 stream before its handler
+	// reads; MaxStreamWindow what that grows to for a handler that keeps up.
+	// 64 KiB; 1 MiB.
+	StreamWindow, MaxStreamWindow int
+	// ConnWindow is the same for an HTTP/2 connection; it also bounds the unread
+	// bytes of all its streams. 1 MiB.
+	ConnWindow int
+	// PingInterval is how long an HTTP/2 connection is silent before a PING asks
+	// whether its peer is there; PingTimeout is how long it has for the answer.
+	// None; 15 s.
+	PingInterval, PingTimeout time.Duration
 
 	// MaxConnections bounds all connections (S-4). Half of RLIMIT_NOFILE.
 	MaxConnections int
@@ -167,5 +189,34 @@ func (o *ServerOptions) h1Config(h http.Handler, face *http.Server, date *semant
 		Recycle:         o.RecycleRequests,
 		Date:            date,
 		ErrorLog:        o.log(),
+	})
+}
+
+// h2Config is the HTTP/2 engine's.
+func (o *ServerOptions) h2Config(h http.Handler, face *http.Server, date *semantics.DateCache) *h2.Config {
+	return h2.Complete(h2.Config{
+		Handler:          h,
+		Server:           face,
+		FieldBytes:       noneIfNegative(o.MaxHeaderBytes),
+		Fields:           noneIfNegative(o.MaxHeaderFields),
+		TargetBytes:      noneIfNegative(o.MaxTargetBytes),
+		MaxStreams:       o.MaxStreams,
+		StreamWindow:     o.StreamWindow,
+		MaxStreamWindow:  o.MaxStreamWindow,
+		ConnWindow:       o.ConnWindow,
+		ReadHeadTimeout:  o.ReadHeadTimeout,
+		IdleTimeout:      o.IdleTimeout,
+		BodyIdleTimeout:  o.BodyIdleTimeout,
+		BodyMinRate:      o.BodyMinRate,
+		WriteIdleTimeout: o.WriteIdleTimeout,
+		WriteMinRate:     o.WriteMinRate,
+		MaxConnAge:       o.MaxConnAge,
+		MaxRequests:      max(0, o.MaxRequestsPerConn),
+		MaxBodyBytes:     max(0, o.MaxBodyBytes),
+		PingInterval:     max(0, o.PingInterval),
+		PingTimeout:      o.PingTimeout,
+		Recycle:          o.RecycleRequests,
+		Date:             date,
+		ErrorLog:         o.log(),
 	})
 }

@@ -1,6 +1,10 @@
 package serve
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/penstock-edge/penstock/serve/h2"
+)
 
 // stats are the server's own counters; the shards and engines keep theirs.
 type stats struct {
@@ -32,6 +36,13 @@ type Snapshot struct {
 	HandshakeErrors   uint64
 	HandshakesRefused uint64
 	Cut               int64 // connections cut at the end of a drain
+
+	// Of HTTP/2.
+	StreamsRefused  uint64            // with REFUSED_STREAM: nothing of them was done
+	StreamsReset    uint64            // by their peers
+	StreamsWithheld uint64            // reset since they kept their neighbours' credit
+	ProtocolErrors  uint64            // connections ended for a violation
+	Calmed          map[string]uint64 // connections ended with ENHANCE_YOUR_CALM, by reason
 }
 
 // Stats sums the counters of all shards.
@@ -63,9 +74,32 @@ func (s *Server) Stats() Snapshot {
 			n.TimedOut += c.TimedOut.Load()
 			n.Panics += c.Panics.Load()
 			n.Sanitised += c.Sanitised.Load()
+			n.addHTTP2(p.h2.Counters)
 		}
 	}
 	n.Connections += int64(s.portables.open())
 	n.Accepted += s.portables.accepted.Load()
 	return n
+}
+
+// addHTTP2 adds what the HTTP/2 connections of a part did.
+func (n *Snapshot) addHTTP2(c *h2.Counters) {
+	n.Requests += c.Requests.Load()
+	n.Malformed += c.Malformed.Load()
+	n.TooLarge += c.TooLarge.Load()
+	n.TimedOut += c.TimedOut.Load()
+	n.Panics += c.Panics.Load()
+	n.Sanitised += c.Sanitised.Load()
+	n.StreamsRefused += c.Refused.Load()
+	n.StreamsReset += c.Resets.Load()
+	n.StreamsWithheld += c.Withheld.Load()
+	n.ProtocolErrors += c.Errors.Load()
+	for r := range c.Calmed {
+		if spent := c.Calmed[r].Load(); spent > 0 {
+			if n.Calmed == nil {
+				n.Calmed = make(map[string]uint64)
+			}
+			n.Calmed[h2.Reason(r).String()] += spent
+		}
+	}
 }

@@ -178,7 +178,7 @@ var suites12 = []uint16{
 
 // tlsConfig assembles the configuration of a listener from the caller's, which
 // is not changed: TLS 1.2 at least, our ALPN names, shared ticket keys.
-func tlsConfig(base *tls.Config, certFile, keyFile string, keys *certs.TicketKeys) (*tls.Config, error) {
+func tlsConfig(base *tls.Config, certFile, keyFile string, protos []string, keys *certs.TicketKeys) (*tls.Config, error) {
 	cfg := &tls.Config{}
 	if base != nil {
 		cfg = base.Clone()
@@ -197,7 +197,7 @@ func tlsConfig(base *tls.Config, certFile, keyFile string, keys *certs.TicketKey
 	if cfg.CipherSuites == nil {
 		cfg.CipherSuites = suites12
 	}
-	cfg.NextProtos = offered
+	cfg.NextProtos = protos
 	keys.Apply(cfg)
 	return cfg, nil
 }

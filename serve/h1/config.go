@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/penstock-edge/penstock/serve/bufpool"
 	"github.com/penstock-edge/penstock/serve/h1/wire"
 	"github.com/penstock-edge/penstock/serve/semantics"
 )
@@ -33,6 +34,11 @@ type Config struct {
 	MaxConnAge      time.Duration // then the next answer closes: 1 h +-10 %
 	MaxRequests     int           // of one connection; zero: any number
 	MaxBodyBytes    int64         // of one request; zero: any size
+
+	// Preface, if set, is given a connection that begins with HTTP/2's preface,
+	// with the bytes that were read, whose buffer is the callee's then; the engine
+	// is over. If nil, such a begin is refused with 505 as what it is in HTTP/1.
+	Preface func(host Host, read *bufpool.Buffer)
 
 	// Recycle reuses requests, headers and writers: the handler promises to
 	// keep nothing of a request after it returns. A handler with a method

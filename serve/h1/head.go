@@ -18,6 +18,15 @@ func (c *Conn) readHead() bool {
 		if !c.sawBytes {
 			c.beginHead()
 		}
+		if c.requests == 0 && c.cfg.Preface != nil {
+			switch begin := c.in.B[c.off:]; {
+			case len(begin) >= len(preface) && string(begin[:len(preface)]) == preface:
+				c.leave()
+				return false
+			case len(begin) < len(preface) && string(begin) == preface[:len(begin)]:
+				return c.read() // it may become one
+			}
+		}
 		x := c.fresh
 		n, err := x.parse(c.in.B[c.off:], c.cfg)
 		if err != nil {
@@ -38,6 +47,18 @@ func (c *Conn) readHead() bool {
 		return false
 	}
 	return c.read()
+}
+
+// preface begins every HTTP/2 connection (RFC 9113 §3.4).
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// leave gives the connection, with what was read of it, to another engine.
+func (c *Conn) leave() {
+	c.enter(stateOver)
+	in := c.in
+	c.in, c.off = nil, 0
+	c.release()
+	c.cfg.Preface(c.host, in)
 }
 
 func (c *Conn) beginHead() {

@@ -15,6 +15,7 @@ const maxBody = 3 << 20
 // newEngine makes the server of a run from its options.
 func newEngine(h http.Handler, tlsConfig *tls.Config, c CompletedOptions, log *slog.Logger) *serve.Server {
 	o := serve.ServerOptions{Shards: c.Listeners, MaxBodyBytes: maxBody, ErrorLog: log}
+	o.DisableHTTP1, o.DisableHTTP2, o.MaxStreams = c.DisableHTTP1, c.DisableHTTP2, c.MaxStreams
 	if !c.EventLoop {
 		o.EventLoop = serve.EventLoopOff
 	}

@@ -42,6 +42,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"certificate without HTTPS", []string{"respond", "--tls-cert-file", "x", "--tls-private-key-file", "y"}, []string{"--tls-cert-file has no effect without --tls-listen"}},
 		{"negative listeners", []string{"serve", "--listeners", "-1"}, []string{"--listeners -1: give 1 to 256"}},
 		{"too many listeners", []string{"serve", "--listeners", "257"}, []string{"--listeners 257: give 1 to 256"}},
+		{"no protocol", []string{"serve", "--disable-http1-serving", "--disable-http2-serving"}, []string{"--disable-http1-serving and --disable-http2-serving leave no protocol"}},
+		{"negative streams", []string{"serve", "--http2-max-streams-per-connection", "-1"}, []string{"--http2-max-streams-per-connection -1: give 1 to 10000"}},
 		{"no time to stop", []string{"serve", "--shutdown-timeout", "0s"}, []string{"--shutdown-timeout 0s: must be above 0"}},
 		{"negative delay", []string{"serve", "--shutdown-delay-duration", "-1s"}, []string{"--shutdown-delay-duration -1s: must not be negative"}},
 		{"delay eats the timeout", []string{"serve", "--shutdown-delay-duration", "30s"}, []string{"--shutdown-delay-duration 30s: must be less than --shutdown-timeout (30s)"}},
@@ -106,7 +108,7 @@ func TestHelp(t *testing.T) {
 
 // What the help of a serving command promises.
 func TestServingFlags(t *testing.T) {
-	common := []string{"admin", "event-loop", "help", "listen", "listeners", "shutdown-delay-duration", "shutdown-timeout", "tls-cert-file", "tls-listen", "tls-private-key-file"}
+	common := []string{"admin", "disable-http1-serving", "disable-http2-serving", "event-loop", "help", "http2-max-streams-per-connection", "listen", "listeners", "shutdown-delay-duration", "shutdown-timeout", "tls-cert-file", "tls-listen", "tls-private-key-file"}
 	for name, own := range map[string][]string{
 		"serve":       nil,
 		"respond":     {"body", "body-size", "delay", "header", "status"},

@@ -14,6 +14,9 @@ const (
 	// shard is written down.
 	maxListeners = 256
 	adminOff     = "off"
+	// maxStreams bounds what one connection may keep running: each stream is a
+	// handler and up to 64 KiB in either direction.
+	maxStreams = 10_000
 )
 
 // ServingOptions are the flags that all serving commands have.
@@ -24,6 +27,9 @@ type ServingOptions struct {
 	KeyFile         string
 	Listeners       int
 	EventLoop       OnOff
+	DisableHTTP1    bool
+	DisableHTTP2    bool
+	MaxStreams      int
 	ShutdownTimeout time.Duration
 	ShutdownDelay   time.Duration
 	Admin           string
@@ -52,6 +58,9 @@ func (o *ServingOptions) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.KeyFile, "tls-private-key-file", "", "PEM `FILE` with the key of --tls-cert-file")
 	fs.IntVar(&o.Listeners, "listeners", 0, "`N` sockets and accept loops for each address (0: one for each CPU in use)")
 	fs.Var(&o.EventLoop, "event-loop", "`on|off`; off serves each connection by a goroutine of its own, for debugging")
+	fs.BoolVar(&o.DisableHTTP1, "disable-http1-serving", false, "HTTP/2 alone: no http/1.1 in ALPN, and clear connections begin with HTTP/2's preface")
+	fs.BoolVar(&o.DisableHTTP2, "disable-http2-serving", false, "HTTP/1.1 alone: no h2 in ALPN, and no HTTP/2 on clear connections")
+	fs.IntVar(&o.MaxStreams, "http2-max-streams-per-connection", 0, "`N` streams at one time on an HTTP/2 connection (0: 100)")
 	fs.DurationVar(&o.ShutdownTimeout, "shutdown-timeout", o.ShutdownTimeout, "limit of the whole stop; at its end connections are cut")
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", 0, "go on serving so long after the stop signal, while /readyz fails already")
 	fs.StringVar(&o.Admin, "admin", o.Admin, "loopback `ADDR` or unix:PATH for health and profiles, or off")
@@ -93,6 +102,12 @@ func (c CompletedOptions) Validate() error {
 	}
 	if c.Listeners < 0 || c.Listeners > maxListeners {
 		errs = append(errs, fmt.Errorf("--listeners %d: give 1 to %d, or 0 for one a CPU", c.Listeners, maxListeners))
+	}
+	if c.DisableHTTP1 && c.DisableHTTP2 {
+		errs = append(errs, errors.New("--disable-http1-serving and --disable-http2-serving leave no protocol; drop one of them"))
+	}
+	if c.MaxStreams < 0 || c.MaxStreams > maxStreams {
+		errs = append(errs, fmt.Errorf("--http2-max-streams-per-connection %d: give 1 to %d, or 0 for 100", c.MaxStreams, maxStreams))
 	}
 	if c.ShutdownTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("--shutdown-timeout %v: must be above 0", c.ShutdownTimeout))

@@ -1,0 +1,350 @@
+package h2
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/penstock-edge/penstock/serve/bufpool"
+	"github.com/penstock-edge/penstock/serve/h2/frame"
+)
+
+// body is a request's body as its handler sees it. What was received lies in
+// shared buffers, not in one for each frame (H2-7). c.mu guards it.
+type body struct {
+	s *stream
+
+	bufs []*bufpool.Buffer // in order; bytes before off of the first were read
+	off  int
+	n    int // unread bytes in bufs
+
+	left   int64 // of the declared length, to be received; -1: none was declared
+	max    int64 // MaxBodyBytes; 0: none
+	got    int64 // bytes received
+	window int   // what the peer may still send
+	target int   // what the window grows to, less what is unread
+	tiny   int   // spent of the connection's budget for tiny frames (H2-7)
+
+	expect bool  // 100-continue is awaited
+	shut   bool  // closed by its handler, or the request is over
+	err    error // behind what is unread; io.EOF at the end
+	late   bool  // the handler's own deadline has passed
+
+	trailer http.Header // what the trailer section brought
+	begun   time.Time   // when a reader waited first
+	readAt  time.Duration
+	data    chan struct{} // capacity 1, made at the first wait of a reader
+}
+
+// begin readies the body of a request. ended: there is none.
+func (b *body) begin(s *stream, length int64, ended bool) {
+	b.s, b.left = s, length
+	b.window, b.target = s.c.cfg.StreamWindow, s.c.cfg.StreamWindow
+	b.readAt = s.c.now
+	b.max = s.c.cfg.MaxBodyBytes
+	switch {
+	case ended:
+		b.err = io.EOF
+	case b.max > 0 && length > b.max:
+		b.err = &http.MaxBytesError{Limit: b.max} // none of it is asked for or read
+	}
+}
+
+func (b *body) reset() {
+	bufs := b.bufs[:0]
+	*b = body{bufs: bufs}
+}
+
+// Read reads the body. It waits when nothing is here: leadership is handed on.
+func (b *body) Read(p []byte) (int, error) {
+	c := b.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		switch {
+		case b.shut:
+			return 0, http.ErrBodyReadAfterClose
+		case b.late:
+			return 0, os.ErrDeadlineExceeded
+		case len(p) == 0:
+			return 0, nil
+		case b.n > 0:
+			n := b.take(p)
+			if c.out != nil && !c.host.Leading(b.s.turn) {
+				c.flush() // credit that the peer may wait for
+			}
+			return n, nil
+		case b.err != nil:
+			if b.err == io.EOF && b.trailer != nil {
+				b.giveTrailer()
+			}
+			return 0, b.err
+		}
+		if b.expect {
+			b.expect = false
+			b.s.w.sendContinue()
+		}
+		if err := b.wait(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// take moves unread bytes to p, and gives the peer credit for them.
+func (b *body) take(p []byte) (n int) {
+	for n < len(p) && b.n > 0 {
+		first := b.bufs[0]
+		m := copy(p[n:], first.B[b.off:])
+		n += m
+		b.off += m
+		b.n -= m
+		if b.off == len(first.B) {
+			b.off = 0
+			b.bufs = b.bufs[1:]
+			first.Release()
+		}
+	}
+	s := b.s
+	b.readAt = s.c.clock()
+	s.c.unread -= n
+	if b.n == 0 {
+		s.c.budget.tiny -= b.tiny
+		b.tiny = 0
+		b.grow()
+	}
+	b.credit()
+	s.c.creditConn()
+	return n
+}
+
+// giveTrailer lets the handler see the trailer section, and what was announced.
+func (b *body) giveTrailer() {
+	r := b.s.req
+	if r.Trailer == nil {
+		r.Trailer = make(http.Header, len(b.trailer))
+	}
+	for name, values := range b.trailer {
+		r.Trailer[name] = values
+	}
+	b.trailer = nil
+}
+
+// Close: the handler wants no more. What is left is thrown away.
+func (b *body) Close() error {
+	c := b.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b.close()
+	return nil
+}
+
+// close gives the buffers back; what still comes is not kept.
+func (b *body) close() {
+	b.shut = true
+	b.throwAway()
+	b.signal()
+}
+
+// throwAway drops what is unread.
+func (b *body) throwAway() {
+	for _, buf := range b.bufs {
+		buf.Release()
+	}
+	clear(b.bufs)
+	b.bufs = b.bufs[:0]
+	c := b.s.c
+	c.unread -= b.n
+	c.budget.tiny -= b.tiny
+	b.n, b.off, b.tiny = 0, 0, 0
+	c.creditConn()
+}
+
+// abort ends the body early: what is unread is lost.
+func (b *body) abort(why error) {
+	if b.err == nil {
+		b.err = why
+		b.throwAway()
+	}
+	b.signal()
+}
+
+// receive takes a DATA frame's content. padding counts for the windows only.
+// False: a handler that was started here was overtaken.
+func (s *stream) receive(data []byte, padding int, end bool) bool {
+	c, b := s.c, &s.body
+	if len(data)+padding > b.window {
+		c.violate(s.id, frame.FlowControlError) // RFC 9113 §6.9.1
+		c.creditConn()
+		return true
+	}
+	b.window -= len(data) + padding
+	// RFC 9113 §8.1.1: the content must be as long as was said (H2-9).
+	if b.left >= 0 {
+		if b.left -= int64(len(data)); b.left < 0 || end && b.left != 0 {
+			c.malformed(s.id)
+			c.creditConn()
+			return true
+		}
+	}
+	if !b.put(data, end) {
+		return true
+	}
+	b.credit()
+	c.creditConn()
+	if end {
+		b.end()
+		c.closeRecv(s)
+		if !s.started && c.takeDeferred(s) {
+			return c.start(s) // complete now
+		}
+	}
+	return true
+}
+
+// put keeps content for the reader. False: a budget is spent.
+func (b *body) put(data []byte, end bool) bool {
+	c := b.s.c
+	b.got += int64(len(data))
+	if b.shut || b.err != nil {
+		return true
+	}
+	if b.max > 0 && b.got > b.max {
+		data = data[:max(0, len(data)-int(b.got-b.max))]
+		b.err = &http.MaxBytesError{Limit: b.max} // behind what is let pass
+	}
+	if len(data) < tinyData && !end {
+		// Refilled when the reader takes it: many small messages to one who reads
+		// them are no attack (H2-7).
+		b.tiny += tinyData - len(data)
+		c.budget.tiny += tinyData - len(data)
+		if c.budget.tiny > tinyDataBudget {
+			c.calm(ReasonTinyData)
+			return false
+		}
+	}
+	c.unread += len(data)
+	b.n += len(data)
+	for len(data) > 0 {
+		tail := b.tail(len(data))
+		m := min(len(data), cap(tail.B)-len(tail.B))
+		tail.B = append(tail.B, data[:m]...)
+		data = data[m:]
+	}
+	b.signal()
+	return true
+}
+
+// tail returns the last buffer, with room for a byte at least.
+func (b *body) tail(want int) *bufpool.Buffer {
+	if n := len(b.bufs); n > 0 {
+		if last := b.bufs[n-1]; len(last.B) < cap(last.B) {
+			return last
+		}
+		want = readSize // more than one buffer's worth: it is no small body
+	}
+	buf := bufpool.Get(min(want, readSize))
+	b.bufs = append(b.bufs, buf)
+	return buf
+}
+
+// end is the body's clean end.
+func (b *body) end() {
+	if b.err == nil {
+		b.err = io.EOF
+	}
+	b.signal()
+}
+
+// signal wakes a reader that waits.
+func (b *body) signal() {
+	if b.data != nil {
+		select {
+		case b.data <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// wait waits for the peer under the rules of S-2, without the lock: the
+// connection goes on under another leader.
+func (b *body) wait() error {
+	s := b.s
+	c := s.c
+	if b.data == nil {
+		b.data = make(chan struct{}, 1)
+	}
+	now := time.Now()
+	if b.begun.IsZero() {
+		b.begun = now
+	}
+	due := b.deadline(now)
+	data := b.data
+	c.unlockToWait(s)
+	defer c.mu.Lock()
+	if due.IsZero() {
+		<-data
+		return nil
+	}
+	timer := time.NewTimer(due.Sub(now))
+	defer timer.Stop()
+	select {
+	case <-data:
+		return nil
+	case <-timer.C:
+	}
+	c.cfg.Counters.TimedOut.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if b.err == nil {
+		b.err = errTimeout
+	}
+	return nil // Read looks again
+}
+
+// unlockToWait releases the lock and leadership: s is about to wait. Whatever
+// was gathered leaves, with the step that goes on, or here.
+func (c *Conn) unlockToWait(s *stream) {
+	if !c.host.Leading(s.turn) {
+		c.flush()
+	}
+	wake := c.wake
+	c.wake = false
+	c.mu.Unlock()
+	c.host.LeadTurn(s.turn)
+	if wake {
+		c.host.Wake()
+	}
+}
+
+// deadline is the earlier of: no byte for BodyIdleTimeout, an average below
+// BodyMinRate once the grace is over. Zero: none.
+func (b *body) deadline(now time.Time) (due time.Time) {
+	cfg := b.s.c.cfg
+	if cfg.BodyIdleTimeout > 0 {
+		due = now.Add(cfg.BodyIdleTimeout)
+	}
+	if cfg.BodyMinRate > 0 {
+		earned := time.Duration(float64(b.got) / float64(cfg.BodyMinRate) * float64(time.Second))
+		if t := b.begun.Add(max(earned, bodyRateGrace)); due.IsZero() || t.Before(due) {
+			due = t
+		}
+	}
+	return due
+}
+
+// failed is the body's error that the answer must tell of, if it can: 0, none.
+func (b *body) failed() int {
+	var large *http.MaxBytesError
+	switch {
+	case b.err == nil || b.err == io.EOF:
+		return 0
+	case b.err == errTimeout:
+		return http.StatusRequestTimeout
+	case errors.As(b.err, &large):
+		return http.StatusRequestEntityTooLarge
+	default:
+		return http.StatusBadRequest
+	}
+}

@@ -1,0 +1,82 @@
+package h2
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/penstock-edge/penstock/serve/semantics"
+)
+
+// Config is what the connections of one listener share. If a field is zero,
+// the default named in limits.go; if negative, none.
+type Config struct {
+	// Handler answers the requests. Required.
+	Handler http.Handler
+	// Server is the value of http.ServerContextKey: settings to look at, it
+	// never serves. May be nil.
+	Server *http.Server
+
+	FieldBytes  int // of a request's field lines in sum, as HPACK counts them: 64 KiB
+	Fields      int // their number: 100
+	TargetBytes int // of :path: 16 KiB
+
+	MaxStreams      int // at one time, and handlers that run: 100
+	StreamWindow    int // bytes a peer may send on a stream before its handler reads: 64 KiB
+	MaxStreamWindow int // for a handler that keeps up: 1 MiB
+	ConnWindow      int // of the connection, and unread bytes of all streams: 1 MiB
+
+	ReadHeadTimeout  time.Duration // of a begun frame or header block: 10 s
+	IdleTimeout      time.Duration // without a stream: 75 s
+	BodyIdleTimeout  time.Duration // a handler waits for a byte of the body: 60 s
+	BodyMinRate      int           // bytes a second on average after 10 s: 240
+	WriteIdleTimeout time.Duration // a peer takes nothing of what waits for it: 60 s
+	WriteMinRate     int           // bytes a second at which it earns more time: 240
+	MaxConnAge       time.Duration // then GOAWAY: 1 h +-10 %
+	MaxRequests      int           // of one connection, then GOAWAY, +-10 %; zero: any number
+	MaxBodyBytes     int64         // of one request; zero: any size
+	PingInterval     time.Duration // a PING after so long without a byte; zero: none
+	PingTimeout      time.Duration // then its answer is due: 15 s
+
+	// Recycle reuses requests, headers and writers: the handler promises to
+	// keep nothing of a request after it returns. A handler with a method
+	// RecycleRequests() bool decides for itself.
+	Recycle bool
+
+	Date     *semantics.DateCache
+	ErrorLog *slog.Logger
+	Counters *Counters
+
+	pools *pools
+}
+
+// recycler is the handler's own word on Config.Recycle.
+type recycler interface{ RecycleRequests() bool }
+
+// Complete returns cfg ready for NewConn: defaults set, nothing shared with
+// the caller's struct but what it points to.
+func Complete(cfg Config) *Config {
+	c := cfg.withDefaults()
+	if c.Date == nil {
+		c.Date = new(semantics.DateCache)
+	}
+	if c.ErrorLog == nil {
+		c.ErrorLog = slog.Default()
+	}
+	if c.Counters == nil {
+		c.Counters = new(Counters)
+	}
+	c.pools = new(pools)
+	if r, ok := c.Handler.(recycler); ok {
+		c.Recycle = r.RecycleRequests()
+	}
+	return &c
+}
+
+// Attachment is what is known of one connection before its first byte.
+type Attachment struct {
+	Context context.Context // parent of the requests' contexts; nil: Background
+	TLS     *tls.ConnectionState
+}

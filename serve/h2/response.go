@@ -1,0 +1,387 @@
+package h2
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/penstock-edge/penstock/serve/bufpool"
+	"github.com/penstock-edge/penstock/serve/h2/frame"
+	"github.com/penstock-edge/penstock/serve/semantics"
+)
+
+// response is the http.ResponseWriter of a stream. c.mu guards it: the handler,
+// goroutines of its own, and the leader may all come here.
+type response struct {
+	s *stream
+
+	header    http.Header
+	status    int   // 0: WriteHeader was not called
+	length    int64 // declared Content-Length; -1: none
+	written   int64 // bytes of content that the handler wrote
+	isHead    bool
+	connect   bool // extended CONNECT: content is a tunnel
+	headDone  bool // HEADERS were framed
+	noBody    bool // HEAD, 204, 304
+	continued bool // 100 was sent
+	aborted   bool
+	over      bool // the handler has returned
+	own       own  // what the handler has said itself
+	fields    []field
+	array     [8]field
+	kept      *bufpool.Buffer // content that waits for its length to be known
+	trailers  []string        // announced names
+}
+
+// field is one field line of the answer, as WriteHeader saw it.
+type field struct{ name, value string }
+
+func (w *response) begin(s *stream, m *head) {
+	w.s = s
+	w.length = -1
+	w.isHead = m.method == http.MethodHead
+	w.connect = m.protocol != ""
+}
+
+func (w *response) reset() {
+	h, trailers, fields := w.header, w.trailers[:0], w.fields
+	clear(h)
+	clear(fields)
+	w.s, w.header, w.trailers, w.fields = nil, h, trailers, fields[:0]
+	w.status, w.length, w.written = 0, 0, 0
+	w.isHead, w.connect, w.headDone, w.noBody, w.continued, w.aborted, w.over = false, false, false, false, false, false, false
+	w.own, w.kept = own{}, nil
+}
+
+// Header returns the map that WriteHeader sends.
+func (w *response) Header() http.Header {
+	if w.header == nil {
+		w.header = make(http.Header)
+	}
+	return w.header
+}
+
+// WriteHeader sends an informational head at once, and notes a final one: it
+// is framed with the first bytes of the content, or at the end.
+func (w *response) WriteHeader(status int) {
+	w.s.c.mu.Lock()
+	defer w.s.c.mu.Unlock()
+	w.writeHeader(status)
+}
+
+func (w *response) writeHeader(status int) {
+	if status < 100 || status > 999 {
+		panic(fmt.Sprintf("invalid WriteHeader code %v", status)) // as net/http
+	}
+	switch {
+	case w.over:
+		return
+	case w.status != 0:
+		w.s.c.cfg.ErrorLog.Warn("http2: superfluous response.WriteHeader call", slog.Int("status", status))
+		return
+	case status == http.StatusSwitchingProtocols:
+		return // RFC 9113 §8.6: HTTP/2 has none; the final status is still to come
+	case status < 200:
+		w.informational(status)
+		return
+	}
+	w.beginHead(status)
+}
+
+// Write sends p as a part of the content.
+func (w *response) Write(p []byte) (int, error) {
+	c := w.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return w.write(p)
+}
+
+// WriteString spares io.WriteString the conversion: the bytes are only read.
+func (w *response) WriteString(s string) (int, error) { return w.Write(bytesOf(s)) }
+
+func (w *response) write(p []byte) (int, error) {
+	if err := w.before(len(p)); err != nil || len(p) == 0 {
+		return 0, err
+	}
+	if w.length >= 0 && w.written+int64(len(p)) > w.length {
+		return 0, http.ErrContentLength
+	}
+	w.written += int64(len(p))
+	// Without a declared length a short body is kept back: its length is told
+	// if the handler ends before more comes.
+	if !w.headDone && w.length < 0 && !w.tooLong(len(p)) {
+		w.keep(p)
+		return len(p), nil
+	}
+	n := len(p)
+	if !w.headDone {
+		if w.kept != nil && len(w.kept.B) < semantics.SniffBytes {
+			// The content type is that of the content's begin, in however many
+			// writes it came.
+			k := min(len(p), semantics.SniffBytes-len(w.kept.B))
+			w.keep(p[:k])
+			p = p[k:]
+		}
+		w.sendHead(p[:min(len(p), semantics.SniffBytes)], false)
+		if err := w.sendKept(false); err != nil {
+			return 0, err
+		}
+	}
+	if w.isHead {
+		return n, nil
+	}
+	if err := w.s.send(p, w.isLast()); err != nil {
+		return 0, w.failed(err)
+	}
+	return n, nil
+}
+
+// isLast tells that what was written so far ends the answer: its declared
+// length is reached, and no trailer section was announced.
+func (w *response) isLast() bool {
+	return w.written == w.length && len(w.trailers) == 0 && !w.own.late
+}
+
+// failed ends the request's context with its answer, as in net/http: the
+// handler works for nobody.
+func (w *response) failed(err error) error {
+	w.s.ctx.Cancel(context.Canceled)
+	return err
+}
+
+func (w *response) keep(p []byte) {
+	k := w.kept
+	if k == nil {
+		k = bufpool.Get(len(p))
+	} else if cap(k.B)-len(k.B) < len(p) {
+		k = bufpool.Get(len(w.kept.B) + len(p))
+		k.B = append(k.B, w.kept.B...)
+		w.kept.Release()
+	}
+	k.B = append(k.B, p...)
+	w.kept = k
+}
+
+// tooLong tells whether n more bytes would be too many to keep back.
+func (w *response) tooLong(n int) bool {
+	if w.kept != nil {
+		n += len(w.kept.B)
+	}
+	return n > gatherSize || w.connect
+}
+
+// before is what every write of content has to pass.
+func (w *response) before(n int) error {
+	switch {
+	case w.over:
+		return errOver
+	case w.status == 0:
+		w.writeHeader(http.StatusOK)
+	}
+	switch {
+	case w.s.err != nil:
+		return w.s.err
+	case w.s.c.writeErr != nil:
+		return w.failed(w.s.c.writeErr)
+	case n > 0 && !semantics.BodyAllowed(w.status):
+		return http.ErrBodyNotAllowed
+	}
+	return nil
+}
+
+// sendKept moves what was kept back behind the head.
+func (w *response) sendKept(end bool) error {
+	k := w.kept
+	if k == nil {
+		return nil
+	}
+	w.kept = nil
+	defer k.Release()
+	if w.isHead {
+		return nil
+	}
+	return w.s.send(k.B, end)
+}
+
+// Flush and FlushError send what was written so far.
+func (w *response) Flush() { _ = w.FlushError() }
+
+// FlushError: see Flush.
+func (w *response) FlushError() error {
+	c := w.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := w.before(0); err != nil {
+		return err
+	}
+	w.sendHead(nil, false)
+	err := w.sendKept(false)
+	c.flush()
+	if err == nil {
+		err = c.writeErr
+	}
+	return err
+}
+
+// complete finishes the answer. True: it is whole.
+func (w *response) complete() bool {
+	w.over = true
+	s := w.s
+	c := s.c
+	if s.gone {
+		w.discard()
+		return s.err == nil
+	}
+	if w.aborted {
+		w.discard()
+		c.reset(s, frame.InternalError)
+		return false
+	}
+	if status := s.body.failed(); status != 0 && w.status == 0 {
+		// Nothing was said yet: the body's fault is the answer (S-2).
+		w.header = nil
+		w.beginHead(status)
+	}
+	if w.status == 0 {
+		w.beginHead(http.StatusOK)
+	}
+	w.sendHead(nil, true)
+	if s.sendClosed {
+		return true
+	}
+	if w.length >= 0 && w.written != w.length && !w.noBody {
+		w.discard()
+		c.reset(s, frame.InternalError) // the reset shows that bytes are missing
+		return false
+	}
+	if s.waiters != nil && s.waiters.writeLate {
+		w.discard()
+		c.reset(s, frame.InternalError)
+		return false
+	}
+	return w.sendEnd()
+}
+
+// sendEnd sends the rest of a good answer, and its end.
+func (w *response) sendEnd() bool {
+	s := w.s
+	s.trailer = w.hasTrailers()
+	k := w.kept
+	w.kept = nil
+	var rest []byte
+	if k != nil {
+		defer k.Release()
+		if rest = k.B; w.isHead {
+			rest = nil
+		}
+	}
+	s.sendLast(rest)
+	return s.c.writeErr == nil
+}
+
+// discard gives back what was kept of an answer that will not be sent.
+func (w *response) discard() {
+	if w.kept != nil {
+		w.kept.Release()
+		w.kept = nil
+	}
+}
+
+// ReadFrom is io.Copy's way in, through a pooled buffer.
+func (w *response) ReadFrom(src io.Reader) (total int64, err error) {
+	buf := bufpool.Get(copySize)
+	defer buf.Release()
+	p := buf.B[:cap(buf.B)]
+	for {
+		n, rerr := src.Read(p)
+		if n > 0 {
+			m, werr := w.Write(p[:n])
+			total += int64(m)
+			if werr != nil {
+				return total, werr
+			}
+		}
+		if rerr == io.EOF {
+			return total, nil
+		}
+		if rerr != nil {
+			return total, rerr
+		}
+	}
+}
+
+// EnableFullDuplex: HTTP/2 is.
+func (w *response) EnableFullDuplex() error { return nil }
+
+// SetReadDeadline bounds the reads of this request's body (http.ResponseController).
+func (w *response) SetReadDeadline(t time.Time) error {
+	return w.s.setDeadline(t, func(d *deadlines) **time.Timer { return &d.read }, func(d *deadlines, late bool) {
+		w.s.body.late = late
+		w.s.body.signal()
+	})
+}
+
+// SetWriteDeadline bounds this answer: past it, writes fail and an answer that
+// is not whole is reset.
+func (w *response) SetWriteDeadline(t time.Time) error {
+	return w.s.setDeadline(t, func(d *deadlines) **time.Timer { return &d.write }, func(d *deadlines, late bool) {
+		d.writeLate = late
+		w.s.signalRoom()
+	})
+}
+
+// deadlines are those of a handler. c.mu guards them.
+type deadlines struct {
+	read, write *time.Timer
+	writeLate   bool
+}
+
+// setDeadline replaces one of the two.
+func (s *stream) setDeadline(t time.Time, which func(*deadlines) **time.Timer, apply func(d *deadlines, late bool)) error {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if s.w.over {
+		return errOver
+	}
+	if s.waiters == nil {
+		s.waiters = new(deadlines)
+	}
+	d := s.waiters
+	timer := which(d)
+	if *timer != nil {
+		(*timer).Stop()
+		*timer = nil
+	}
+	apply(d, false)
+	if t.IsZero() {
+		return nil
+	}
+	wait := time.Until(t)
+	if wait <= 0 {
+		apply(d, true)
+		return nil
+	}
+	var mine *time.Timer
+	mine = time.AfterFunc(wait, func() {
+		s.c.mu.Lock()
+		defer s.c.mu.Unlock()
+		if *timer == mine { // not replaced while it fired
+			apply(d, true)
+		}
+	})
+	*timer = mine
+	return nil
+}
+
+// stop ends both; the request is over.
+func (d *deadlines) stop() {
+	for _, t := range []**time.Timer{&d.read, &d.write} {
+		if *t != nil {
+			(*t).Stop()
+			*t = nil
+		}
+	}
+}
