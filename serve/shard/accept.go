@@ -223,9 +223,6 @@ func (sh *Shard) open(a accepted, svc *Service) {
 		sh.closeConn(c)
 		return
 	}
-	if sh.draining {
-		c.drv.Drain(sh.now)
-	}
 	sh.fresh = append(sh.fresh, c)
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -135,5 +136,135 @@ func benchClients(b *testing.B, addr, slow string) {
 	slices.Sort(all)
 	b.ReportMetric(float64(all[len(all)/2].Microseconds()), "p50-us")
 	b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "p99-us")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+}
+
+// chain is a driver whose steps hand leadership on without end: the next leader
+// steps it first, in a turn that hands on again.
+type chain struct {
+	stub
+	c    *Conn
+	n    int
+	done chan struct{}
+}
+
+func (k *chain) OnReadable(time.Time) {
+	for k.n > 0 {
+		if k.n--; k.n == 0 {
+			close(k.done)
+		}
+		turn := k.c.BeginTurn()
+		k.c.LeadTurn(turn)
+		if !k.c.EndTurn(turn) {
+			return
+		}
+	}
+}
+
+// BenchmarkTurn is what a shared connection's handlers cost: inline, beside the
+// bracket of the other kind; handed on, from LeadTurn to the next leader's step
+// of the connection; and woken, from Wake by another goroutine to the step. Of
+// requests 64 come in one read of one connection; late: the first of them waits
+// until the others are answered.
+func BenchmarkTurn(b *testing.B) {
+	b.Run("inline", func(b *testing.B) {
+		c := unstarted(b)
+		b.ReportAllocs()
+		for b.Loop() {
+			if turn := c.BeginTurn(); !c.EndTurn(turn) {
+				b.Fatal("overtaken")
+			}
+		}
+	})
+	b.Run("inline/handler", func(b *testing.B) {
+		c := unstarted(b)
+		b.ReportAllocs()
+		for b.Loop() {
+			c.BeginHandler()
+			if !c.EndHandler() {
+				b.Fatal("overtaken")
+			}
+		}
+	})
+	for _, procs := range []int{1, 2} {
+		b.Run(fmt.Sprintf("hand-off/procs=%d", procs), func(b *testing.B) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			sh := runShard(b, Config{})
+			k := &chain{n: b.N, done: make(chan struct{})}
+			here, there := pair(b)
+			defer syscall.Close(there)
+			b.ReportAllocs()
+			b.ResetTimer()
+			adopt(sh, here, &Service{Open: func(c *Conn) Driver {
+				c.Share()
+				k.c = c
+				return k
+			}})
+			<-k.done
+			b.StopTimer()
+			onLeader(b, sh, func() {})
+		})
+		b.Run(fmt.Sprintf("wake/procs=%d", procs), func(b *testing.B) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			sh := runShard(b, Config{})
+			here, there := pair(b)
+			defer syscall.Close(there)
+			w := &writer{writable: make(chan struct{}, 1)}
+			conn := make(chan *Conn, 1)
+			adopt(sh, here, &Service{Open: func(c *Conn) Driver {
+				c.Share()
+				conn <- c
+				return w
+			}})
+			c := <-conn
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Wake()
+				<-w.writable
+			}
+		})
+		for _, op := range []string{"fast", "led-late"} {
+			b.Run(fmt.Sprintf("read=64/%s/procs=%d", op, procs), func(b *testing.B) {
+				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+				benchReads(b, op)
+			})
+		}
+	}
+}
+
+// benchReads has one client write 64 requests at a time.
+func benchReads(b *testing.B, op string) {
+	s := serveMux(b)
+	late := make(chan struct{})
+	onLeader(b, s.sh, func() {
+		s.svc.Open = func(c *Conn) Driver {
+			m := s.open(c)
+			m.handler = func(r *muxRequest) string {
+				if r.op == "led-late" {
+					r.lead()
+					<-late
+				}
+				return r.op
+			}
+			return m
+		}
+	})
+	c, r := dial(b, s.addr)
+	c.SetDeadline(time.Time{})
+	q := []byte(batch(op, 64))
+	b.ResetTimer()
+	for n := 0; n < b.N; n += 64 {
+		if _, err := c.Write(q); err != nil {
+			b.Fatal(err)
+		}
+		for i := range 64 {
+			if i == 63 && op == "led-late" {
+				late <- struct{}{}
+			}
+			if _, err := r.ReadSlice('\n'); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
 }

@@ -101,7 +101,12 @@ func (c *Conn) Uncork() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.corked = false
-	return c.flushLocked()
+	stalled := c.stalledAt != 0
+	err := c.flushLocked()
+	if stalled && c.out == nil && c.shared {
+		c.Wake() // the edge will find nothing kept back, and OnWritable is due
+	}
+	return err
 }
 
 // Buffered is the number of bytes taken by Write and not yet by the kernel.
@@ -157,6 +162,9 @@ func (c *Conn) armOut() error {
 	if c.stalledAt == 0 {
 		now := c.sh.clock()
 		c.stalledAt, c.since, c.left = now, now, 0
+		if c.shared {
+			c.Wake() // whoever wrote may lead no more: the step places it in the wheel
+		}
 	}
 	if c.outArmed || !c.registered.Load() {
 		return nil // register arms it

@@ -20,7 +20,9 @@
 // by a lock of its engine, and what those calls touch here is either the
 // connection's own or safe for any goroutine. A goroutine that was overtaken
 // learns it from EndHandler, finishes its own connection and gives it back
-// through the inbox.
+// through the inbox. A shared connection (turn.go), for protocols with several
+// exchanges on one, does not wait for it: the next leader steps it at once, and
+// the goroutine that was overtaken keeps its own exchange only.
 //
 // # Reading path
 //

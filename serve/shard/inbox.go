@@ -50,31 +50,29 @@ func (b *inbox) push(sh *Shard, m message) bool {
 // pending tells whether there is something to read.
 func (b *inbox) pending() bool { return b.next < len(b.reading) || b.some.Load() }
 
-// take returns the next message.
-func (b *inbox) take() (m message, ok bool) {
-	if b.next == len(b.reading) {
-		if !b.some.Load() {
-			return message{}, false
-		}
-		clear(b.reading) // keep no connection alive
-		b.mu.Lock()
-		b.reading, b.queue = b.queue, b.reading[:0]
-		b.some.Store(false)
-		b.mu.Unlock()
-		b.next = 0
+// fetch makes what was pushed so far the messages to read, once those of before
+// are read.
+func (b *inbox) fetch() {
+	if b.next < len(b.reading) || !b.some.Load() {
+		return
 	}
-	m = b.reading[b.next]
-	b.next++
-	return m, true
+	clear(b.reading) // keep no connection alive
+	b.mu.Lock()
+	b.reading, b.queue = b.queue, b.reading[:0]
+	b.some.Store(false)
+	b.mu.Unlock()
+	b.next = 0
 }
 
-// readInbox takes back connections and runs what others asked for. False: overtaken.
+// readInbox takes back connections and runs what others asked for. What they
+// push meanwhile waits for the next round: connections that are woken again
+// and again (Wake) hold up nobody. False: overtaken.
 func (l *leader) readInbox() bool {
-	for {
-		m, ok := l.sh.inbox.take()
-		if !ok {
-			return true
-		}
+	b := &l.sh.inbox
+	b.fetch()
+	for b.next < len(b.reading) {
+		m := b.reading[b.next]
+		b.next++
 		switch {
 		case m.do != nil:
 			m.do(l.sh.now)
@@ -86,6 +84,7 @@ func (l *leader) readInbox() bool {
 			return false
 		}
 	}
+	return true
 }
 
 // giveBack returns a connection from the detached goroutine that owned it.
@@ -123,11 +122,5 @@ func (l *leader) takeBack(c *Conn) bool {
 			return true
 		}
 	}
-	if !l.readable(c) {
-		return false
-	}
-	if sh.draining && !c.busy && c.state != connClosed {
-		return l.drain(c)
-	}
-	return true
+	return l.look(c)
 }

@@ -84,6 +84,18 @@ func (l *leader) readable(c *Conn) bool {
 	return l.after(c)
 }
 
+// look steps a connection that comes to this leader from elsewhere: bytes may
+// wait that no edge tells of, and it may have missed the drain. False: overtaken.
+func (l *leader) look(c *Conn) bool {
+	if !l.readable(c) {
+		return false
+	}
+	if l.sh.draining && !c.busy && c.state != connClosed {
+		return l.drain(c)
+	}
+	return true
+}
+
 // writable lets out what the cork holds, and tells the engine when it is empty.
 func (l *leader) writable(c *Conn) bool {
 	l.c = c
@@ -99,11 +111,11 @@ func (l *leader) writable(c *Conn) bool {
 // leads no more; the leader registers, arms or closes it.
 func (l *leader) after(c *Conn) bool {
 	l.c = nil
+	if c.away {
+		return true // it is a goroutine's of Detach, which may be done already, or Share
+	}
 	if c.shared && l.lost() {
 		return false
-	}
-	if c.away {
-		return true // it is a goroutine's of Detach, which may be done already
 	}
 	if c.detached {
 		l.sh.giveBack(c)
@@ -124,7 +136,7 @@ func (l *leader) readFresh() bool {
 		if c.busy || c.state == connClosed {
 			continue
 		}
-		if !l.readable(c) {
+		if !l.look(c) {
 			return false
 		}
 	}

@@ -30,10 +30,11 @@ type mux struct {
 
 	mu       sync.Mutex // guards the following
 	out      []byte
-	notes    []chan<- struct{} // each is told of the next step
+	notes    []chan<- struct{} // each, of capacity 1, is told of the next step
 	running  int
 	gone     bool // the peer has closed its half
 	draining bool
+	closed   bool
 	err      error // of writing
 }
 
@@ -65,7 +66,15 @@ func (m *mux) OnTimer(now time.Time)    { m.lateStep(now) }
 func (m *mux) OnHangup()                {}
 func (m *mux) OnCut()                   {}
 func (m *mux) OnOvertaken()             {}
-func (m *mux) Close() error             { return nil }
+
+// Close: no step comes any more.
+func (m *mux) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	m.tell()
+	return nil
+}
 
 func (m *mux) Drain(now time.Time) {
 	m.mu.Lock()
@@ -81,10 +90,7 @@ func (m *mux) lateStep(now time.Time) {
 
 // work serves what there is. False: overtaken.
 func (m *mux) work() bool {
-	for _, ch := range m.notes {
-		ch <- struct{}{}
-	}
-	m.notes = nil
+	m.tell()
 	for {
 		for i := bytes.IndexByte(m.in, '\n'); i >= 0; i = bytes.IndexByte(m.in, '\n') {
 			line := string(m.in[:i])
@@ -157,12 +163,22 @@ func (m *mux) flush() {
 	m.out = m.out[:0]
 }
 
-// note asks for a step and is told of it.
+// note asks for a step and is told of it, or of the end.
 func (m *mux) note(ch chan<- struct{}) {
 	m.mu.Lock()
 	m.notes = append(m.notes, ch)
+	if m.closed {
+		m.tell()
+	}
 	m.mu.Unlock()
 	m.c.Wake()
+}
+
+func (m *mux) tell() {
+	for _, ch := range m.notes {
+		ch <- struct{}{}
+	}
+	m.notes = nil
 }
 
 // lead is a known wait of the handler.

@@ -3,6 +3,7 @@ package shard
 import (
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -56,6 +57,10 @@ type poller struct {
 	armed bool
 	file  *os.File
 	raw   syscall.RawConn
+
+	// mu keeps the ring open while somebody rings it, who may come late.
+	mu     sync.Mutex
+	closed bool
 }
 
 func newPoller() (p *poller, err error) {
@@ -103,6 +108,9 @@ func pollable(fd int, name string) (*os.File, syscall.RawConn, error) {
 }
 
 func (p *poller) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
 	if p.file != nil {
 		p.file.Close()
 	} else if p.gate >= 0 {
@@ -186,10 +194,14 @@ func (p *poller) wait(yield bool) error {
 	return err
 }
 
-// wake rings the gate. Any goroutine may call it.
+// wake rings the gate. Any goroutine may call it, also after close.
 func (p *poller) wake() {
 	p.rang.Store(true)
-	ringEventfd(p.ring)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		ringEventfd(p.ring)
+	}
 }
 
 // add registers a connection; fd's readiness at this moment is reported too.

@@ -14,7 +14,8 @@ import (
 
 // Driver is the engine of one connection, driven by whoever leads the shard.
 // OnReadable, OnWritable, OnTimer, Drain and Close are called by the leader
-// only, and never while a handler of the connection runs. OnHangup, OnCut
+// only, and never while a handler of the connection runs (of a shared one: while
+// one runs inline, see Share). OnHangup, OnCut
 // and OnOvertaken are called while one runs, and must neither block nor touch the
 // engine's state beyond what their comment allows.
 type Driver interface {
@@ -218,7 +219,8 @@ func (sh *Shard) Cut(report func(cut int)) {
 }
 
 // Stop ends the shard once its last connection has gone: call Cut first to
-// hasten that. It does not wait for handlers that never return; Stopped does.
+// hasten that. It does not wait for handlers that never return; Stopped does,
+// but for those of shared connections, which end before their handlers.
 func (sh *Shard) Stop() { sh.Do(func(time.Time) { sh.ended = true }) }
 
 // Stopped is closed when the leader has gone and descriptors are closed.

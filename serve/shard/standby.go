@@ -90,8 +90,11 @@ func (sh *Shard) runStandby() {
 	for sh.standby.await() {
 		w := sh.token.word.Load()
 		if w&inHandler != 0 && sh.late(w) && sh.overtake(w) {
+			sh.standby.rung.Store(false) // first: the next leader may ring at once
 			sh.spawn(sh.lead)
-		} else if sh.procs > 1 {
+			continue
+		}
+		if sh.procs > 1 {
 			time.Sleep(standbyRest)
 		}
 		sh.standby.rung.Store(false)

@@ -11,8 +11,11 @@ type Turn uint64
 // Share says that the driver keeps several exchanges on this connection under
 // a lock of its own: a handler that is overtaken keeps its exchange and nothing
 // else, and the connection goes on at once under the next leader, which steps
-// it first. Such a driver brackets handlers by BeginTurn and EndTurn in place
-// of BeginHandler and EndHandler. Called in a step, or before the first.
+// it first: by OnReadable, whatever step was overtaken, and by Drain (again)
+// while the shard drains. Such a driver brackets handlers by BeginTurn and
+// EndTurn in place of BeginHandler and EndHandler, and is stepped and closed
+// while handlers that were overtaken run. Called by the connection's owner: in
+// a step, before the first, or in Detach, which a shared one uses no more.
 func (c *Conn) Share() { c.shared = true }
 
 // BeginTurn marks that user code runs from here on, inline, until EndTurn. All
@@ -23,10 +26,11 @@ func (c *Conn) BeginTurn() Turn {
 	return Turn(c.sh.token.enter())
 }
 
-// EndTurn reports whether this goroutine still leads. If not, the connection
+// EndTurn reports whether this goroutine still leads; it is called also after a
+// panic or Goexit (deferred). If it does not lead, the connection
 // is another leader's: this goroutine finishes its exchange under the driver's
 // lock and returns from its step without touching anything else.
-func (c *Conn) EndTurn(t Turn) (inline bool) { return c.sh.token.leave(uint64(t)) }
+func (c *Conn) EndTurn(t Turn) (inline bool) { return t != 0 && c.sh.token.leave(uint64(t)) }
 
 // LeadTurn hands leadership on if t still runs inline: its goroutine is about
 // to wait. Any goroutine of the handler may call it, without the driver's lock.
@@ -72,8 +76,9 @@ func (l *leader) resume() bool {
 	if c == nil || !c.shared || c.state == connClosed {
 		return true
 	}
-	// The step that ended early may have had an edge of its own still to read.
-	return l.readable(c)
+	// The step that ended early may have had an edge of its own still to read,
+	// and the drain behind it.
+	return l.look(c)
 }
 
 // step runs what Wake asked for. False: overtaken.
@@ -83,7 +88,9 @@ func (l *leader) step(c *Conn) bool {
 		return true
 	}
 	l.c = c
-	c.drv.OnWritable(l.sh.now)
+	if !c.over {
+		c.drv.OnWritable(l.sh.now)
+	}
 	return l.after(c)
 }
 
