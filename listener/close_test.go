@@ -72,9 +72,18 @@ func loadAndClose(t *testing.T, g *Group) {
 	close(stop)
 	load.Wait()
 	must(t, "Accept", serveErr)
-	want(t, "connections served", int64(served), asked.Load())
+	wantNoneLost(t, int64(served), asked.Load())
 	if asked.Load() < requests {
 		t.Errorf("only %d requests: no load", asked.Load())
+	}
+}
+
+// wantNoneLost: of a client that gave up connecting the server may know all the
+// same, so there can be more served than asked, never less.
+func wantNoneLost(t *testing.T, served, asked int64) {
+	t.Helper()
+	if served < asked {
+		t.Errorf("%d connections served of %d connected clients", served, asked)
 	}
 }
 
