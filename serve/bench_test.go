@@ -259,10 +259,11 @@ func benchLoad(b *testing.B, f figures, server, load childSpec) {
 
 // childSpec says what a child process is to be.
 type childSpec struct {
-	Role string // server, load, drip
+	Role string // server, load, h2load, drip
 
 	// A server's.
 	NetHTTP bool
+	HTTP2   bool // with h2Handler; penstock speaks both always
 	TLS     bool
 	Sleep   time.Duration // every slowEvery-th handler
 	Compute time.Duration
@@ -302,6 +303,8 @@ func (spec childSpec) run(in io.Reader, out io.Writer) error {
 		answer = func(string) string { debug.FreeOSMemory(); return "collected" }
 	case "load":
 		answer = spec.load
+	case "h2load":
+		answer = spec.loadH2
 	case "drip":
 		d := servetest.Drip{
 			Addr: spec.Addr, Conns: spec.SlowClients, Every: 200 * time.Millisecond,
@@ -356,9 +359,15 @@ func (spec childSpec) serve() (addr string, stop func(), err error) {
 	var run func() error
 	if spec.NetHTTP {
 		srv := &http.Server{Handler: spec.handler(), TLSConfig: serverTLS()}
-		srv.TLSConfig.NextProtos = []string{"http/1.1"}
 		srv.Protocols = new(http.Protocols)
 		srv.Protocols.SetHTTP1(true)
+		if spec.HTTP2 {
+			srv.Protocols.SetHTTP2(true)
+			srv.Protocols.SetUnencryptedHTTP2(true)
+			srv.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 100} // as ours
+		} else {
+			srv.TLSConfig.NextProtos = []string{"http/1.1"}
+		}
 		close, run = srv.Close, func() error { return srv.Serve(l) }
 		if spec.TLS {
 			run = func() error { return srv.ServeTLS(l, "", "") }
@@ -380,6 +389,9 @@ func (spec childSpec) serve() (addr string, stop func(), err error) {
 }
 
 func (spec childSpec) handler() http.Handler {
+	if spec.HTTP2 {
+		return h2Handler(spec.Sleep)
+	}
 	var served atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if spec.Sleep+spec.Compute > 0 && served.Add(1)%slowEvery == 0 {
@@ -436,7 +448,13 @@ func startChild(tb testing.TB, spec childSpec, cpus string, env ...string) *chil
 // ask has the child do what its role does for a line, and returns the answer.
 func (c *child) ask(length time.Duration) string {
 	c.tb.Helper()
-	if _, err := fmt.Fprintln(c.in, length); err != nil {
+	return c.tell(length.String(), length)
+}
+
+// tell is ask for a line that says more; the child works for that long.
+func (c *child) tell(line string, length time.Duration) string {
+	c.tb.Helper()
+	if _, err := fmt.Fprintln(c.in, line); err != nil {
 		c.tb.Errorf("ask the child: %v", err)
 	}
 	return c.line(length + patience)

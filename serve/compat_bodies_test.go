@@ -19,27 +19,27 @@ import (
 
 // Bodies: large ones, files, unread ones, other goroutines, limits.
 var compatBodies = []compatCase{
-	{"large bodies down", compatLargeDown, []string{"10485760 bytes"}},
-	{"large bodies up", compatLargeUp, []string{"10485760 bytes"}},
-	{"echo while reading", compatEcho, []string{"1048576 bytes"}},
-	{"full duplex", compatFullDuplex, []string{`line "pong 3\n" nil`}},
-	{"copy from a file", compatCopyFile, []string{"copied 300000 nil", "offset 300000"}},
-	{"copy from a reader", compatCopyReader, []string{"copied 50000 nil"}},
-	{"unread body", compatUnread, []string{"> POST /small"}},
-	{"unread body, peer watched", compatUnreadWatched, []string{"20 right"}},
-	{"body after Close", compatBodyClosed, []string{"http: invalid Read on closed Body"}},
-	{"body after return", compatBodyAfterReturn, []string{"late read: an error"}},
-	{"body read by another goroutine", compatForeignRead, []string{"read 100000 nil"}},
-	{"answer written by another goroutine", compatForeignWrite, []string{"300 bytes"}},
-	{"request kept", compatKept, []string{`/first ["1"]`}},
-	{"MaxBytesReader", compatMaxBytes, []string{"http: request body too large", "413 "}},
-	{"body cut", compatBodyCut, []string{"read 3 cut"}},
-	{"bad chunks", compatBadChunks, []string{"400 Bad Request"}},
-	{"forms", compatForms, []string{"file f.txt 5000", `a=["1" "2"]`}},
-	{"flush in pieces", compatFlush, []string{`piece "one"`, `piece "three"`}},
+	{name: "large bodies down", run: compatLargeDown, must: []string{"4194304 bytes"}},
+	{name: "large bodies up", run: compatLargeUp, must: []string{"4194304 bytes"}},
+	{name: "echo while reading", run: compatEcho, must: []string{"1048576 bytes"}},
+	{name: "full duplex", run: compatFullDuplex, must: []string{`line "pong 3\n" nil`}},
+	{name: "copy from a file", run: compatCopyFile, must: []string{"short: an error", "copied 300000 nil", "offset 300000"}},
+	{name: "copy from a reader", run: compatCopyReader, must: []string{"copied 50000 nil"}},
+	{name: "unread body", run: compatUnread, must: []string{"> POST /small", "60 right"}},
+	{name: "unread body, peer watched", run: compatUnreadWatched, must: []string{"20 right"}},
+	{name: "body after Close", run: compatBodyClosed, must: []string{"http: invalid Read on closed Body"}, mustH2: []string{"body closed by handler"}},
+	{name: "body after return", run: compatBodyAfterReturn, must: []string{"late read: an error"}, mustH2: []string{"late close: <nil>"}},
+	{name: "body read by another goroutine", run: compatForeignRead, must: []string{"read 100000 nil"}},
+	{name: "answer written by another goroutine", run: compatForeignWrite, must: []string{"300 bytes"}},
+	{name: "request kept", run: compatKept, must: []string{`/first ["1"]`}},
+	{name: "MaxBytesReader", run: compatMaxBytes, must: []string{"http: request body too large", "413 "}},
+	{name: "body cut", run: compatBodyCut, must: []string{"read 3 nil", "and 0 cut"}},
+	{name: "bad chunks", run: compatBadChunks, must: []string{"400 Bad Request"}, over: overH1},
+	{name: "forms", run: compatForms, must: []string{"file f.txt 5000", `a=["1" "2"]`}},
+	{name: "flush in pieces", run: compatFlush, must: []string{`piece "one"`, `piece "three"`}},
 }
 
-const tenMB = 10 << 20
+const fourMB = 4 << 20
 
 // pattern is n reproducible bytes.
 func pattern(n int) io.Reader {
@@ -55,15 +55,15 @@ func sum(r io.Reader) (int64, string, error) {
 func compatLargeDown(x *compat) {
 	x.serve(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/length" {
-			w.Header().Set("Content-Length", fmt.Sprint(tenMB))
+			w.Header().Set("Content-Length", fmt.Sprint(fourMB))
 		}
 		if r.URL.Path == "/one" {
-			body, _ := io.ReadAll(pattern(tenMB))
+			body, _ := io.ReadAll(pattern(fourMB))
 			n, err := w.Write(body)
 			x.tell("wrote %d %s", n, kind(err))
 			return
 		}
-		n, err := io.Copy(w, pattern(tenMB))
+		n, err := io.Copy(w, pattern(fourMB))
 		x.tell("wrote %d %s", n, kind(err))
 	})
 	for _, path := range []string{"/length", "/chunked", "/one"} {
@@ -77,9 +77,9 @@ func compatLargeUp(x *compat) {
 		x.tell("length %d coding %v: %d bytes %s %s", r.ContentLength, r.TransferEncoding, n, digest, kind(err))
 		fmt.Fprint(w, digest)
 	})
-	x.ask("POST", "/chunked", pattern(tenMB))
-	r := x.request("PUT", "/length", pattern(tenMB))
-	r.ContentLength = tenMB
+	x.ask("POST", "/chunked", pattern(fourMB))
+	r := x.request("PUT", "/length", pattern(fourMB))
+	r.ContentLength = fourMB
 	x.do(r)
 }
 
@@ -171,17 +171,31 @@ func compatCopyFile(x *compat) {
 		at, _ := f.Seek(0, io.SeekCurrent)
 		x.tell("%s copied %d %s offset %d", r.URL.Path, n, kind(err), at)
 	})
-	for _, path := range []string{"/length", "/chunked", "/limited", "/offset", "/after/write", "/short"} {
+	for _, path := range []string{"/length", "/chunked", "/limited", "/offset", "/after/write"} {
 		x.ask("GET", path, nil)
 	}
+	x.note("short: %s", failure(x.drink("/short")))
 	x.ask("HEAD", "/head", nil)
+}
+
+// drink reads an answer of which the end may be missing: how much of it comes is
+// no behaviour.
+func (x *compat) drink(path string) error {
+	x.t.Helper()
+	resp, err := x.client.Do(x.request("GET", path, nil))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return err
 }
 
 func compatCopyReader(x *compat) {
 	x.serve(func(w http.ResponseWriter, r *http.Request) {
-		n, err := w.(io.ReaderFrom).ReadFrom(pattern(50_000))
+		n, err := io.Copy(w, pattern(50_000))
 		x.tell("copied %d %s", n, kind(err))
-		n, err = w.(io.ReaderFrom).ReadFrom(io.MultiReader(pattern(10), badReader{}))
+		n, err = io.Copy(w, struct{ io.Reader }{io.MultiReader(pattern(10), badReader{})}) // no WriterTo
 		x.tell("copied %d %v", n, err)
 	})
 	x.ask("GET", "/", nil)
@@ -204,19 +218,35 @@ func compatUnread(x *compat) {
 	for _, path := range []string{"/small", "/part", "/closed"} {
 		p := x.dial()
 		x.note("> POST %s", path)
-		p.send("POST " + path + " HTTP/1.1\r\nHost: h\r\nContent-Length: 20000\r\n\r\n" + strings.Repeat("b", 20000))
+		p.ask("POST", path, "Content-Length: 20000")
+		p.content(strings.Repeat("b", 20_000))
 		p.answers("POST")
 		p.rest()
 		p = x.dial()
-		p.send("POST " + path + " HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n" + strings.Repeat("b", 4096) + "\r\n0\r\n\r\n")
+		p.stream("POST", path)
+		p.content(strings.Repeat("b", 4096))
+		p.end()
 		p.answers("POST")
 		p.rest()
 	}
 	p := x.dial()
 	x.note("> POST /large")
-	p.send("POST /large HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat("b", 300_000))
+	p.ask("POST", "/large", "Content-Length: 1000000")
+	p.content(strings.Repeat("b", 300_000))
 	p.answers("POST")
 	p.rest()
+	p = x.dial()
+	right := 0
+	for range 60 { // in sum more than any window
+		p.ask("POST", "/small", "Content-Length: 20000")
+		p.content(strings.Repeat("b", 20_000))
+		if resp, err := p.answer("POST"); err == nil {
+			if body, _ := io.ReadAll(resp.Body); string(body) == "answer" {
+				right++
+			}
+		}
+	}
+	x.note("%d right", right)
 }
 
 // compatUnreadWatched: a handler that has asked for its context's end leaves a
@@ -229,9 +259,8 @@ func compatUnreadWatched(x *compat) {
 	})
 	p := x.dial()
 	right := 0
-	ask := func(request, want string) {
-		p.send(request)
-		resp, err := http.ReadResponse(p.r, nil)
+	check := func(method, want string) {
+		resp, err := p.answer(method)
 		if err != nil {
 			x.t.Fatalf("%s: %v", want, err)
 		}
@@ -242,9 +271,15 @@ func compatUnreadWatched(x *compat) {
 		}
 	}
 	for range 20 {
-		ask("POST /post HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody", "POST/post")
-		ask("PUT /put HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", "PUT/put")
-		ask("GET /get HTTP/1.1\r\nHost: h\r\n\r\n", "GET/get")
+		p.ask("POST", "/post", "Content-Length: 4")
+		p.content("body")
+		check("POST", "POST/post")
+		p.stream("PUT", "/put")
+		p.content("body")
+		p.end()
+		check("PUT", "PUT/put")
+		p.ask("GET", "/get")
+		check("GET", "GET/get")
 		right++
 	}
 	x.note("%d right", right)
@@ -267,7 +302,12 @@ func compatBodyAfterReturn(x *compat) {
 	x.ask("POST", "/", strings.NewReader("hello"))
 	body := <-kept
 	_, err := body.Read(make([]byte, 10))
-	x.note("late read: %s", failure(err))
+	switch {
+	case !x.http2:
+		x.note("late read: %s", failure(err))
+	case !x.oracle && err == nil: // net/http's HTTP/2 may give what had come before
+		x.t.Error("a body was read after its request")
+	}
 	x.note("late close: %v", body.Close())
 	x.ask("POST", "/", strings.NewReader("again"))
 }
@@ -337,7 +377,8 @@ func compatMaxBytes(x *compat) {
 	})
 	for _, size := range []int{99, 100, 101, 5000} {
 		p := x.dial()
-		p.send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("b", size)))
+		p.ask("POST", "/", fmt.Sprintf("Content-Length: %d", size))
+		p.content(strings.Repeat("b", size))
 		p.answers("POST")
 		if size <= 100 {
 			p.rest()
@@ -346,20 +387,29 @@ func compatMaxBytes(x *compat) {
 }
 
 func compatBodyCut(x *compat) {
-	answered := make(chan struct{}, 1)
+	begun, answered := make(chan struct{}, 1), make(chan struct{}, 1)
 	x.serve(func(w http.ResponseWriter, r *http.Request) {
+		n, err := io.ReadFull(r.Body, make([]byte, 3))
+		x.tell("read %d %s", n, kind(err))
+		begun <- struct{}{}
 		body, err := io.ReadAll(r.Body)
-		x.tell("read %d %s", len(body), kind(err))
+		x.tell("and %d %s", len(body), kind(err))
 		answered <- struct{}{}
 	})
-	p := x.dial()
-	p.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc")
-	p.conn.Close()
-	within(x.t, "the handler saw the cut", answered)
-	p = x.dial()
-	p.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
-	p.conn.Close()
-	within(x.t, "the handler saw the cut", answered)
+	for _, cut := range []func(*peer){func(p *peer) { p.conn.Close() }, (*peer).abandon} {
+		p := x.dial()
+		p.ask("POST", "/", "Content-Length: 10")
+		p.content("abc")
+		within(x.t, "the handler reads", begun)
+		cut(p)
+		within(x.t, "the handler saw the cut", answered)
+		p = x.dial()
+		p.stream("POST", "/")
+		p.content("abc")
+		within(x.t, "the handler reads", begun)
+		cut(p)
+		within(x.t, "the handler saw the cut", answered)
+	}
 }
 
 func compatBadChunks(x *compat) {

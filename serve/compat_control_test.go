@@ -11,27 +11,30 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/penstock-edge/penstock/serve/servetest"
 )
 
 // Control: panics, contexts, hijacking, deadlines, hooks.
 var compatControl = []compatCase{
-	{"panic before the head", compatPanicBefore, []string{"error: cut"}},
-	{"panic after the head", compatPanicAfter, []string{"body error: cut"}},
-	{"abort", compatAbort, []string{"error: cut"}},
-	{"Goexit", compatGoexit, []string{"error: cut"}},
-	{"hijack", compatHijack, []string{"hijacked says hello", "read ahead \"early\\n\""}},
-	{"hijack after the head", compatHijackLate, nil},
-	{"hijack while watched", compatHijackWatched, []string{"echo later"}},
-	{"read deadline", compatReadDeadline, []string{"read timeout"}},
-	{"read deadline of the next request", compatReadDeadlineNext, []string{"second read 5 nil"}},
-	{"write deadline", compatWriteDeadline, []string{"write timeout"}},
-	{"context ends with the peer", compatDisconnect, []string{"context canceled"}},
-	{"context ends with the peer, after a body", compatDisconnectPost, []string{"context canceled"}},
-	{"context of children", compatChildren, []string{"AfterFunc ran", "child context canceled"}},
-	{"context after return", compatContextReturn, []string{"after: context canceled"}},
-	{"context values", compatContextValues, []string{"base b conn c"}},
-	{"connection states", compatConnState, []string{"new active idle active closed"}},
-	{"many at once", compatMany, []string{"600 right"}},
+	{name: "panic before the head", run: compatPanicBefore, must: []string{"error: cut"}},
+	{name: "panic after the head", run: compatPanicAfter, must: []string{"body error: cut"}},
+	{name: "abort", run: compatAbort, must: []string{"error: cut"}},
+	{name: "Goexit", run: compatGoexit, must: []string{"error: cut"}},
+	{name: "hijack", run: compatHijack, must: []string{"hijacked says hello", "read ahead \"early\\n\""}, over: overH1},
+	{name: "hijack after the head", run: compatHijackLate, over: overH1},
+	{name: "hijack while watched", run: compatHijackWatched, must: []string{"echo later"}, over: overH1},
+	{name: "no hijack", run: compatNoHijack, must: []string{"Hijacker false", "hijack: feature not supported"}, over: overH2},
+	{name: "read deadline", run: compatReadDeadline, must: []string{"read timeout"}},
+	{name: "read deadline of the next request", run: compatReadDeadlineNext, must: []string{"second read 5 nil"}},
+	{name: "write deadline", run: compatWriteDeadline, must: []string{"write timeout"}},
+	{name: "context ends with the peer", run: compatDisconnect, must: []string{"context canceled"}},
+	{name: "context ends with the peer, after a body", run: compatDisconnectPost, must: []string{"context canceled"}},
+	{name: "context of children", run: compatChildren, must: []string{"AfterFunc ran", "child context canceled"}},
+	{name: "context after return", run: compatContextReturn, must: []string{"after: context canceled"}},
+	{name: "context values", run: compatContextValues, must: []string{"base b conn c"}},
+	{name: "connection states", run: compatConnState, must: []string{"new active idle active closed"}, mustH2: []string{"new active idle active idle active idle closed"}},
+	{name: "many at once", run: compatMany, must: []string{"600 right"}},
 }
 
 func compatPanicBefore(x *compat) {
@@ -72,12 +75,7 @@ func compatAbort(x *compat) {
 		panic(http.ErrAbortHandler)
 	})
 	x.ask("GET", "/", nil)
-	resp, err := x.client.Do(x.request("GET", "/begun", nil))
-	if err == nil {
-		_, err = io.Copy(io.Discard, resp.Body)
-		resp.Body.Close()
-	}
-	x.note("begun: %s", failure(err))
+	x.note("begun: %s", failure(x.drink("/begun")))
 }
 
 func compatGoexit(x *compat) {
@@ -188,6 +186,31 @@ func compatHijackWatched(x *compat) {
 	x.note("echo later")
 }
 
+// compatNoHijack: an HTTP/2 connection is not one request's to take, and 101
+// switches nothing.
+func compatNoHijack(x *compat) {
+	x.serve(func(w http.ResponseWriter, r *http.Request) {
+		_, is := w.(http.Hijacker)
+		x.tell("Hijacker %v", is)
+		if r.URL.Path == "/switch" {
+			w.Header().Set("Upgrade", "thing")
+			w.Header().Set("Connection", "Upgrade")
+			w.WriteHeader(http.StatusSwitchingProtocols)
+		}
+		_, _, err := http.NewResponseController(w).Hijack()
+		x.tell("hijack: %v", err)
+		_, err = io.WriteString(w, "answered")
+		x.tell("write: %v", err)
+	})
+	for _, path := range []string{"/", "/switch"} {
+		p := x.dial()
+		p.ask("GET", path)
+		p.interims()
+		p.answers("GET")
+		p.rest()
+	}
+}
+
 func compatReadDeadline(x *compat) {
 	x.serve(func(w http.ResponseWriter, r *http.Request) {
 		rc := http.NewResponseController(w)
@@ -197,7 +220,8 @@ func compatReadDeadline(x *compat) {
 		w.WriteHeader(http.StatusRequestTimeout)
 	})
 	p := x.dial()
-	p.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc")
+	p.ask("POST", "/", "Content-Length: 10")
+	p.content("abc")
 	p.answers("POST")
 }
 
@@ -211,11 +235,12 @@ func compatReadDeadlineNext(x *compat) {
 		x.tell("second read %d %s", len(body), kind(err))
 	})
 	p := x.dial()
-	p.send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n")
+	p.ask("GET", "/first")
 	p.answers("GET")
-	p.send("POST /second HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab")
+	p.ask("POST", "/second", "Content-Length: 5")
+	p.content("ab")
 	time.Sleep(100 * time.Millisecond) // beyond the first request's deadline
-	p.send("cde")
+	p.content("cde")
 	p.answers("POST")
 }
 
@@ -231,7 +256,8 @@ func compatWriteDeadline(x *compat) {
 		x.tell("write %s", kind(err))
 	})
 	p := x.dial()
-	p.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	p.stall()
+	p.ask("GET", "/")
 	x.handlersDone()
 }
 
@@ -265,11 +291,13 @@ func compatDisconnect(x *compat) {
 		}
 		x.tell("%v %v", r.Context().Err(), context.Cause(r.Context()))
 	})
-	p := x.dial()
-	p.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-	within(x.t, "the handler runs", running)
-	p.conn.Close()
-	x.handlers.Wait()
+	for _, cut := range []func(*peer){func(p *peer) { p.conn.Close() }, (*peer).abandon} {
+		p := x.dial()
+		p.ask("GET", "/")
+		within(x.t, "the handler runs", running)
+		cut(p)
+		x.handlers.Wait()
+	}
 }
 
 func compatDisconnectPost(x *compat) {
@@ -287,12 +315,14 @@ func compatDisconnectPost(x *compat) {
 		}
 		x.tell("%v", r.Context().Err())
 	})
-	p := x.dial()
-	p.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n")
-	p.send("body")
-	within(x.t, "the handler runs", running)
-	p.conn.Close()
-	x.handlers.Wait()
+	for _, cut := range []func(*peer){func(p *peer) { p.conn.Close() }, (*peer).abandon} {
+		p := x.dial()
+		p.ask("POST", "/", "Content-Length: 4")
+		p.content("body")
+		within(x.t, "the handler runs", running)
+		cut(p)
+		x.handlers.Wait()
+	}
 }
 
 func compatChildren(x *compat) {
@@ -351,6 +381,11 @@ func compatContextValues(x *compat) {
 func compatConnState(x *compat) {
 	var mu sync.Mutex
 	var states []string
+	last := func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return states[len(states)-1]
+	}
 	closed := make(chan struct{})
 	x.settings.connState = func(c net.Conn, s http.ConnState) {
 		mu.Lock()
@@ -362,16 +397,15 @@ func compatConnState(x *compat) {
 	}
 	x.serve(func(w http.ResponseWriter, r *http.Request) {})
 	p := x.dial()
-	p.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	p.ask("GET", "/")
 	p.answers("GET")
-	end := time.Now().Add(patience)
-	for idle := false; !idle && time.Now().Before(end); time.Sleep(time.Millisecond) {
-		mu.Lock()
-		idle = states[len(states)-1] == "idle" // pipelined requests are not idle in between
-		mu.Unlock()
+	becomesIdle := func() { servetest.WantSoon(x.t, "the connection is idle", func() bool { return last() == "idle" }) }
+	becomesIdle() // pipelined requests are not idle in between
+	p.ask("GET", "/", p.closing()...)
+	p.answers("GET")
+	if x.http2 {
+		becomesIdle() // HTTP/2 has no word for its last request
 	}
-	p.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-	p.answers("GET")
 	p.conn.Close()
 	within(x.t, "the connection is closed", closed)
 	mu.Lock()

@@ -17,14 +17,14 @@ import (
 
 // Library: what net/http and its neighbours build on a server.
 var compatLibrary = []compatCase{
-	{"ServeMux", compatMux, []string{"id 7 rest a/b", "405 Method Not Allowed", "stripped /x"}},
-	{"FileServer", compatFileServer, []string{"206 Partial Content", "304 Not Modified", "multipart/byteranges"}},
-	{"ReverseProxy", compatProxy, []string{`trailer X-T: ["t"]`, `X-Forwarded-For: ["127.0.0.1"]`}},
-	{"ReverseProxy, upgrade", compatProxyUpgrade, []string{`line "echo hello\n" nil`}},
-	{"ReverseProxy, client gone", compatProxyGone, []string{"backend saw context canceled"}},
-	{"TimeoutHandler", compatTimeout, []string{"503 Service Unavailable", "in time"}},
-	{"MaxBytesHandler", compatMaxBytesHandler, []string{"http: request body too large"}},
-	{"middleware with Unwrap", compatUnwrap, []string{"flush <nil>"}},
+	{name: "ServeMux", run: compatMux, must: []string{"id 7 rest a/b", "405 Method Not Allowed", "stripped /x"}},
+	{name: "FileServer", run: compatFileServer, must: []string{"206 Partial Content", "304 Not Modified", "multipart/byteranges"}},
+	{name: "ReverseProxy", run: compatProxy, must: []string{`trailer X-T: ["t"]`, `X-Forwarded-For: ["127.0.0.1"]`}},
+	{name: "ReverseProxy, upgrade", run: compatProxyUpgrade, must: []string{`line "echo hello\n" nil`}, over: overH1},
+	{name: "ReverseProxy, client gone", run: compatProxyGone, must: []string{"backend saw context canceled"}},
+	{name: "TimeoutHandler", run: compatTimeout, must: []string{"503 Service Unavailable", "in time"}},
+	{name: "MaxBytesHandler", run: compatMaxBytesHandler, must: []string{"http: request body too large"}},
+	{name: "middleware with Unwrap", run: compatUnwrap, must: []string{"flush <nil>"}},
 }
 
 func compatMux(x *compat) {
@@ -47,10 +47,11 @@ func compatMux(x *compat) {
 	r := x.request("GET", "/host", nil)
 	r.Host = "example.com:80"
 	x.do(r)
-	for _, line := range []string{"OPTIONS * HTTP/1.1", "GET * HTTP/1.1", "OPTIONS /strip/o HTTP/1.1"} {
+	for _, line := range []string{"OPTIONS *", "GET *", "OPTIONS /strip/o"} {
 		p := x.dial()
 		x.note("%s", line)
-		p.send(line + "\r\nHost: h\r\nConnection: close\r\n\r\n")
+		method, target, _ := strings.Cut(line, " ")
+		p.ask(method, target, p.closing()...)
 		p.answers("OPTIONS")
 	}
 }
@@ -109,8 +110,6 @@ func (x *compat) proxyTo(backend http.HandlerFunc) *httputil.ReverseProxy {
 	if err != nil {
 		x.t.Fatal(err)
 	}
-	transport := &http.Transport{TLSClientConfig: clientTLS(), DisableCompression: true}
-	x.t.Cleanup(transport.CloseIdleConnections)
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(u)
@@ -118,7 +117,7 @@ func (x *compat) proxyTo(backend http.HandlerFunc) *httputil.ReverseProxy {
 			r.Out.Host = "backend.example"
 			r.Out.Header.Del("X-Forwarded-Proto") // TLS or not
 		},
-		Transport: transport,
+		Transport: x.transport(),
 		ErrorLog:  log.New(io.Discard, "", 0),
 	}
 }
@@ -207,9 +206,9 @@ func compatProxyGone(x *compat) {
 	})
 	x.serve(proxy.ServeHTTP)
 	p := x.dial()
-	p.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	p.ask("GET", "/")
 	within(x.t, "the backend runs", running)
-	p.conn.Close()
+	p.abandon()
 	within(x.t, "the backend ends", ended)
 }
 
@@ -253,7 +252,8 @@ func compatMaxBytesHandler(x *compat) {
 	}), 1000)
 	x.serve(h.ServeHTTP)
 	p := x.dial()
-	p.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n" + strings.Repeat("b", 5000))
+	p.ask("POST", "/", "Content-Length: 5000")
+	p.content(strings.Repeat("b", 5000))
 	p.answers("POST")
 }
 
@@ -269,7 +269,7 @@ func compatUnwrap(x *compat) {
 		x.tell("deadlines %v %v", rc.SetReadDeadline(time.Now().Add(time.Hour)), rc.SetWriteDeadline(time.Now().Add(time.Hour)))
 		x.tell("duplex %v", rc.EnableFullDuplex())
 		_, ok := r.Context().Value(ctxKey("mw")).(string)
-		x.tell("context %v tls %v", ok, (r.TLS != nil && r.TLS.Version >= tls.VersionTLS12) == x.secure())
+		x.tell("context %v tls %v", ok, (r.TLS != nil && r.TLS.Version >= tls.VersionTLS12) == x.secure)
 	}
 	x.serve(func(w http.ResponseWriter, r *http.Request) {
 		inner(wrapper{wrapper{w}}, r.Clone(context.WithValue(r.Context(), ctxKey("mw"), "v")))

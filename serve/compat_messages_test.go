@@ -9,27 +9,35 @@ import (
 
 // Messages: heads, statuses, framing, trailers, interim answers.
 var compatMessages = []compatCase{
-	{"request as the handler sees it", compatRequest, []string{"method PATCH", "proto HTTP/1.1", `X-Twice: ["a" "b"]`}},
-	{"targets", compatTargets, []string{`path "/a/b" raw "/a%2Fb"`}},
-	{"answer sizes", compatSizes, []string{"length 100 ", "coding [chunked]"}},
-	{"HEAD", compatHead, []string{"> HEAD /short", "length 5 "}},
-	{"statuses", compatStatuses, []string{"204 No Content", "304 Not Modified", "299 status code 299", "write: http: request method or response status code does not allow body"}},
-	{"redirects", compatRedirects, []string{"301 Moved", `Location: ["/there"]`}},
-	{"trailers of answers", compatTrailers, []string{`trailer X-Declared: ["d"]`, `X-Late`}},
-	{"trailers of requests", compatRequestTrailers, []string{`trailer after X-None: []; X-Sum: ["42"]`}},
-	{"early hints", compatHints, []string{`interim 103 Link: ["</a.css>; rel=preload" "</b.css>; rel=preload"]`, "interim 102"}},
-	{"expect 100, body read", compatExpectRead, []string{"interim 100", "got 5"}},
-	{"expect 100, body not read", compatExpectUnread, []string{"417 Expectation Failed"}},
-	{"superfluous WriteHeader", compatSuperfluous, []string{"201 Created"}},
-	{"invalid WriteHeader", compatInvalidStatus, []string{"invalid WriteHeader code 42"}},
-	{"fields after the head", compatLateFields, []string{`X-Before: ["1"]`}},
-	{"length mismatch", compatLengthMismatch, []string{"http: wrote more than the declared Content-Length", "body error: cut"}},
-	{"handler's own framing", compatOwnFraming, []string{"> GET /te"}},
-	{"handler's own Date", compatOwnDate, []string{`Date: ["yesterday"]`}},
-	{"handler's Connection", compatOwnConnection, []string{"close true"}},
-	{"sniffing", compatSniffing, []string{"text/html; charset=utf-8", "image/gif"}},
-	{"injection", compatInjection, []string{`X-Inject: ["a  Set-Cookie: b"]`}},
-	{"interfaces of the writer", compatInterfaces, []string{"Flusher true", "Hijacker true"}},
+	{name: "request as the handler sees it", run: compatRequest, must: []string{"method PATCH", "proto HTTP/1.1", `X-Twice: ["a" "b"]`}, mustH2: []string{"proto HTTP/2.0", `X-Twice: ["a" "b"]`}},
+	{name: "space around a value", run: compatSpaced, must: []string{`field ["a b"]`}, mustH2: []string{`field ["  a b\t"]`}},
+	{name: "targets", run: compatTargets, must: []string{`path "/a/b" raw "/a%2Fb"`}},
+	{name: "CONNECT and odd methods", run: compatMethods, must: []string{"method CONNECT", "method frob"}},
+	{name: "answer sizes", run: compatSizes, must: []string{"length 100 ", "coding [chunked]"}, mustH2: []string{"length 100 ", "length -1 "}},
+	{name: "HEAD", run: compatHead, must: []string{"> HEAD /short", "length 5 "}},
+	{
+		name: "statuses", run: compatStatuses, must: []string{"204 No Content", "304 Not Modified", "299 status code 299", "write: http: request method or response status code does not allow body"},
+		mustH2: []string{"204 No Content", "304 Not Modified", "< HTTP/2.0 299 ", "write: http: request method or response status code does not allow body"},
+	},
+	{name: "redirects", run: compatRedirects, must: []string{"301 Moved", `Location: ["/there"]`}},
+	{name: "trailers of answers", run: compatTrailers, must: []string{`trailer X-Declared: ["d"]`, `X-Late`}},
+	{name: "trailers of requests", run: compatRequestTrailers, must: []string{`trailer after X-None: []; X-Sum: ["42"]`}},
+	{name: "early hints", run: compatHints, must: []string{`interim 103 Link: ["</a.css>; rel=preload" "</b.css>; rel=preload"]`, "interim 102"}},
+	{name: "expect 100, body read", run: compatExpectRead, must: []string{"interim 100", "got 5"}},
+	{name: "expect 100, body not read", run: compatExpectUnread, must: []string{"417 Expectation Failed"}},
+	{name: "superfluous WriteHeader", run: compatSuperfluous, must: []string{"201 Created"}},
+	{name: "invalid WriteHeader", run: compatInvalidStatus, must: []string{"invalid WriteHeader code 42"}},
+	{name: "fields after the head", run: compatLateFields, must: []string{`X-Before: ["1"]`}},
+	{
+		name: "length mismatch", run: compatLengthMismatch, must: []string{"http: wrote more than the declared Content-Length", "body error: cut"},
+		mustH2: []string{"server replied with more than declared Content-Length", "body error: cut"},
+	},
+	{name: "handler's own framing", run: compatOwnFraming, must: []string{"> GET /te"}},
+	{name: "handler's own Date", run: compatOwnDate, must: []string{`Date: ["yesterday"]`}},
+	{name: "handler's Connection", run: compatOwnConnection, must: []string{"close true"}, mustH2: []string{"the connection is closed", "the connection is open"}},
+	{name: "sniffing", run: compatSniffing, must: []string{"text/html; charset=utf-8", "image/gif"}},
+	{name: "injection", run: compatInjection, must: []string{`X-Inject: ["a  Set-Cookie: b"]`}, mustH2: []string{`X-Many: ["1" "2" ""]`}},
+	{name: "interfaces of the writer", run: compatInterfaces, must: []string{"Flusher true", "Hijacker true"}, mustH2: []string{"Flusher true", "Hijacker false"}},
 }
 
 func compatRequest(x *compat) {
@@ -45,7 +53,7 @@ func compatRequest(x *compat) {
 	})
 	r := x.request("PATCH", "/p/a%20th?q=1&r=%2F", strings.NewReader("hello"))
 	r.Header["X-Twice"] = []string{"a", "b"}
-	r.Header["x-lower"] = []string{"  spaced  "}
+	r.Header["x-lower"] = []string{"lower"}
 	r.AddCookie(&http.Cookie{Name: "c", Value: "v"})
 	r.SetBasicAuth("u", "p")
 	x.do(r)
@@ -60,6 +68,14 @@ func compatRequest(x *compat) {
 	x.do(r)
 }
 
+func compatSpaced(x *compat) {
+	x.serve(func(w http.ResponseWriter, r *http.Request) { x.tell("field %q", r.Header["X-Spaced"]) })
+	p := x.dial()
+	p.ask("GET", "/", "X-Spaced:   a b\t")
+	p.answers("GET")
+	p.rest()
+}
+
 func compatTargets(x *compat) {
 	x.serve(func(w http.ResponseWriter, r *http.Request) {
 		x.tell("%s: path %q raw %q query %q host %q url host %q scheme %q", r.RequestURI, r.URL.Path, r.URL.RawPath, r.URL.RawQuery, r.Host, r.URL.Host, r.URL.Scheme)
@@ -71,9 +87,22 @@ func compatTargets(x *compat) {
 	} {
 		x.note("%s", target)
 		p := x.dial()
-		p.send("GET " + target + " HTTP/1.1\r\nHost: host.example\r\nConnection: close\r\n\r\n")
+		p.ask("GET", target, p.closing()...)
 		p.answers("GET")
 		p.conn.Close()
+	}
+}
+
+func compatMethods(x *compat) {
+	x.serve(func(w http.ResponseWriter, r *http.Request) {
+		x.tell("method %s url %q host %q uri %q", r.Method, r.URL, r.Host, r.RequestURI)
+	})
+	for _, line := range []string{"CONNECT host.example:443", "frob /x", "TRACE /", "OPTIONS *", "OPTIONS /o", "QUERY /q", "M-SEARCH /"} {
+		method, target, _ := strings.Cut(line, " ")
+		p := x.dial()
+		x.note("%s", line)
+		p.ask(method, target, p.closing()...)
+		p.answers(method)
 	}
 }
 
@@ -184,9 +213,16 @@ func compatTrailers(x *compat) {
 		x.ask("GET", path, nil)
 		x.ask("HEAD", path, nil)
 	}
-	p := x.dial()
-	p.send("GET / HTTP/1.0\r\nHost: h\r\n\r\n")
-	p.answers("GET")
+	x.old("/")
+}
+
+// old asks in HTTP/1.0, where there is an HTTP/1.
+func (x *compat) old(path string) {
+	if !x.http2 {
+		p := x.dial()
+		p.send("GET " + path + " HTTP/1.0\r\nHost: h\r\n\r\n")
+		p.answers("GET")
+	}
 }
 
 func compatRequestTrailers(x *compat) {
@@ -203,7 +239,9 @@ func compatRequestTrailers(x *compat) {
 	x.do(r)
 	x.ask("POST", "/", io.MultiReader(strings.NewReader("no trailers")))
 	p := x.dial()
-	p.send("POST /undeclared HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Extra: 1\r\nX-Extra: 2\r\n\r\n")
+	p.stream("POST", "/undeclared")
+	p.content("abc")
+	p.end("X-Extra: 1", "X-Extra: 2")
 	p.answers("POST")
 	p.rest()
 }
@@ -221,9 +259,7 @@ func compatHints(x *compat) {
 	})
 	x.ask("GET", "/", nil)
 	x.ask("POST", "/", strings.NewReader("unread"))
-	p := x.dial()
-	p.send("GET /old HTTP/1.0\r\nHost: h\r\n\r\n")
-	p.answers("GET")
+	x.old("/old")
 }
 
 func compatExpectRead(x *compat) {
@@ -233,11 +269,9 @@ func compatExpectRead(x *compat) {
 		x.tell("got %d %s", len(body), kind(err))
 	})
 	p := x.dial()
-	p.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
-	p.line() // HTTP/1.1 100 Continue
-	p.line()
-	x.note("interim 100")
-	p.send("hello")
+	p.ask("POST", "/", "Content-Length: 5", "Expect: 100-continue")
+	p.interim()
+	p.content("hello")
 	p.answers("POST")
 	p.rest()
 }
@@ -247,7 +281,7 @@ func compatExpectUnread(x *compat) {
 		http.Error(w, "no", http.StatusExpectationFailed)
 	})
 	p := x.dial()
-	p.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+	p.ask("POST", "/", "Content-Length: 5", "Expect: 100-continue")
 	p.answers("POST")
 	p.rest()
 }
@@ -350,7 +384,7 @@ func compatOwnConnection(x *compat) {
 	for _, c := range []string{"close", "Close", "keep-alive"} {
 		x.note("> %s", c)
 		p := x.dial()
-		p.send("GET /?c=" + c + " HTTP/1.1\r\nHost: h\r\n\r\n")
+		p.ask("GET", "/?c="+c)
 		p.answers("GET")
 		p.rest()
 	}

@@ -1,7 +1,6 @@
 package serve_test
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -20,72 +19,122 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/penstock-edge/penstock/listener"
 	"github.com/penstock-edge/penstock/serve"
 )
 
 // The suite: each case serves a handler, asks, and notes what both sides saw.
-// The notes of our three forms must be those of net/http's server, but for the
-// wanted differences (differences_test.go), each with its reason.
+// The notes of our forms must be those of net/http's server over the same
+// protocol, but for the wanted differences (differences_test.go), each with its
+// reason.
 
-const oracle = "net/http"
+// form is a way to serve.
+type form struct {
+	name   string
+	oracle bool // net/http's own server, which the forms behind it are compared with
+	http2  bool
+	secure bool
+	loop   serve.EventLoopMode
+}
 
-var forms = []string{oracle, "event loop", "event loop TLS", "portable"}
+var forms = []form{
+	{name: "net/http", oracle: true},
+	{name: "event loop"},
+	{name: "event loop TLS", secure: true},
+	{name: "portable", loop: serve.EventLoopOff},
+
+	{name: "net/http h2", oracle: true, http2: true, secure: true},
+	{name: "h2", http2: true, secure: true},
+	{name: "h2c", http2: true},
+	{name: "h2 portable", http2: true, secure: true, loop: serve.EventLoopOff},
+	{name: "h2c portable", http2: true, loop: serve.EventLoopOff},
+}
+
+// protocols are versions of HTTP.
+type protocols int
+
+const (
+	overH1 protocols = 1 << iota
+	overH2
+	overAll = overH1 | overH2
+)
+
+func (f form) over() protocols {
+	if f.http2 {
+		return overH2
+	}
+	return overH1
+}
 
 // compatCase is a behaviour. must are parts of the oracle's notes that show that
 // the case did what its name says.
 type compatCase struct {
-	name string
-	run  func(x *compat)
-	must []string
+	name   string
+	run    func(x *compat)
+	must   []string
+	mustH2 []string  // in its place over HTTP/2; nil: the same
+	over   protocols // zero: all
+}
+
+func (c *compatCase) musts(p protocols) []string {
+	if p == overH2 && c.mustH2 != nil {
+		return c.mustH2
+	}
+	return c.must
 }
 
 func TestCompat(t *testing.T) {
 	cases := slices.Concat(compatMessages, compatBodies, compatControl, compatLibrary, compatRaw)
-	used := make(map[*difference]bool)
-	var mu sync.Mutex
+	used := usedDifferences{}
 	t.Run("cases", func(t *testing.T) {
 		for _, c := range cases {
+			if c.over == 0 {
+				c.over = overAll
+			}
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
 				notes := make(map[string][]string)
 				for _, form := range forms {
-					t.Run(form, func(t *testing.T) { notes[form] = runCompat(t, form, c) })
-				}
-				if t.Failed() {
-					return
-				}
-				all := strings.Join(notes[oracle], "\n")
-				for _, part := range c.must {
-					if !strings.Contains(all, part) {
-						t.Errorf("the oracle's notes lack %q:\n%s", part, all)
+					if form.over()&c.over != 0 {
+						t.Run(form.name, func(t *testing.T) { notes[form.name] = runCompat(t, form, c) })
 					}
 				}
-				shown := ""
-				for _, form := range forms[1:] {
-					want, applied := withDifferences(c.name, notes[oracle])
-					mu.Lock()
-					for _, d := range applied {
-						used[d] = true
-					}
-					mu.Unlock()
-					if diff := compareNotes(notes[form], want); diff != "" && diff == shown {
-						t.Errorf("%s: the same", form)
-					} else if diff != "" {
-						t.Errorf("%s (-) is not net/http (+):\n%s", form, diff)
-						shown = diff
-					}
+				if !t.Failed() {
+					judge(t, &c, notes, &used)
 				}
 			})
 		}
 	})
 	if flagRunsAll() && !t.Failed() {
-		for i := range wantedDifferences {
-			if d := &wantedDifferences[i]; !used[d] {
-				t.Errorf("wanted difference of %q is none any more: %q", d.name, d.theirs)
+		used.wantAll(t)
+	}
+}
+
+// judge compares the notes of each form with those of the oracle before it.
+func judge(t *testing.T, c *compatCase, notes map[string][]string, used *usedDifferences) {
+	var oracle form
+	shown := ""
+	for _, form := range forms {
+		switch {
+		case form.over()&c.over == 0:
+			continue
+		case form.oracle:
+			oracle = form
+			all := strings.Join(notes[oracle.name], "\n")
+			for _, part := range c.musts(form.over()) {
+				if !strings.Contains(all, part) {
+					t.Errorf("the notes of %s lack %q:\n%s", oracle.name, part, all)
+				}
 			}
+			continue
+		}
+		want := used.apply(c.name, form.over(), notes[oracle.name])
+		if diff := compareNotes(notes[form.name], want); diff != "" && diff == shown {
+			t.Errorf("%s: the same", form.name)
+		} else if diff != "" {
+			t.Errorf("%s (-) is not %s (+):\n%s", form.name, oracle.name, diff)
+			shown = diff
 		}
 	}
 }
@@ -135,8 +184,8 @@ func compareNotes(got, want []string) string {
 
 // compat is one run of a case in one form.
 type compat struct {
+	form
 	t        *testing.T
-	form     string
 	addr     string
 	url      string
 	client   *http.Client
@@ -155,27 +204,33 @@ type settings struct {
 	connState   func(net.Conn, http.ConnState)
 }
 
-func runCompat(t *testing.T, form string, c compatCase) []string {
+func runCompat(t *testing.T, form form, c compatCase) []string {
 	x := &compat{t: t, form: form}
-	transport := &http.Transport{DisableCompression: true, TLSClientConfig: clientTLS()}
 	x.client = &http.Client{
-		Transport: transport, Timeout: patience,
+		Transport: x.transport(), Timeout: patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	t.Cleanup(transport.CloseIdleConnections)
 	c.run(x)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		x.handlers.Wait()
-	}()
-	within(t, "all handlers have returned", done)
+	x.settle()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return slices.Concat(x.asked, []string{"handlers:"}, x.served)
 }
 
-func (x *compat) secure() bool { return strings.HasSuffix(x.form, "TLS") }
+// transport is a client of the form's protocol, and of no other.
+func (x *compat) transport() *http.Transport {
+	t := &http.Transport{DisableCompression: true, TLSClientConfig: clientTLS(), Protocols: x.speaks()}
+	x.t.Cleanup(t.CloseIdleConnections)
+	return t
+}
+
+func (f form) speaks() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(!f.http2)
+	p.SetHTTP2(f.http2 && f.secure)
+	p.SetUnencryptedHTTP2(f.http2 && !f.secure)
+	return p
+}
 
 // serve starts the form's server with h.
 func (x *compat) serve(h http.HandlerFunc) {
@@ -197,17 +252,15 @@ func (x *compat) start(h http.Handler) (addr, url string) {
 		defer x.handlers.Done()
 		h.ServeHTTP(w, r)
 	})
-	if x.form == oracle {
+	if x.oracle {
 		return x.startOracle(counted)
 	}
 	s := &serve.Server{Handler: counted, TLSConfig: serverTLS(), Options: serve.ServerOptions{
-		ErrorLog: quiet(), BaseContext: x.settings.baseContext, ConnContext: x.settings.connContext, ConnState: x.settings.connState,
+		EventLoop: x.loop, ErrorLog: quiet(),
+		BaseContext: x.settings.baseContext, ConnContext: x.settings.connContext, ConnState: x.settings.connState,
 	}}
 	l := listenTCP(x.t)
-	switch x.form {
-	case "portable":
-		s.Options.EventLoop = serve.EventLoopOff
-	case "event loop": // the real thing: a socket for each loop
+	if x.loop == serve.EventLoopOn && !x.secure { // the real thing: a socket for each loop
 		l.Close()
 		group, err := listener.Listen(x.t.Context(), listener.Config{Network: "tcp", Address: "127.0.0.1:0"})
 		if err != nil {
@@ -217,7 +270,7 @@ func (x *compat) start(h http.Handler) (addr, url string) {
 	}
 	ended := make(chan error, 1)
 	go func() {
-		if x.secure() {
+		if x.secure {
 			ended <- s.ServeTLS(l, "", "")
 		} else {
 			ended <- s.Serve(l)
@@ -229,26 +282,35 @@ func (x *compat) start(h http.Handler) (addr, url string) {
 			x.t.Errorf("Serve: %v", err)
 		}
 	})
-	addr = l.Addr().String()
-	if x.secure() {
-		return addr, "https://" + addr
+	return l.Addr().String(), x.urlOf(l.Addr().String())
+}
+
+func (f form) urlOf(addr string) string {
+	if f.secure {
+		return "https://" + addr
 	}
-	return addr, "http://" + addr
+	return "http://" + addr
 }
 
 func (x *compat) startOracle(h http.Handler) (addr, url string) {
 	l := listenTCP(x.t)
 	s := &http.Server{
-		Handler: h, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: h, ErrorLog: log.New(io.Discard, "", 0), TLSConfig: serverTLS(), Protocols: x.speaks(),
 		BaseContext: x.settings.baseContext, ConnContext: x.settings.connContext, ConnState: x.settings.connState,
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(l) }()
+	go func() {
+		if x.secure {
+			ended <- s.ServeTLS(l, "", "")
+		} else {
+			ended <- s.Serve(l)
+		}
+	}()
 	x.t.Cleanup(func() {
 		s.Close()
 		within(x.t, "Serve returns", ended)
 	})
-	return l.Addr().String(), "http://" + l.Addr().String()
+	return l.Addr().String(), x.urlOf(l.Addr().String())
 }
 
 // note adds a line of the client's, tell one of a handler's.
@@ -283,9 +345,22 @@ func (x *compat) ask(method, path string, body io.Reader) {
 	x.do(x.request(method, path, body))
 }
 
+// settle waits for all handlers to return: an answer may end before its handler
+// does, and the next one of an HTTP/2 connection runs beside it.
+func (x *compat) settle() {
+	x.t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		x.handlers.Wait()
+	}()
+	within(x.t, "all handlers have returned", done)
+}
+
 // do sends r and notes all of the answer.
 func (x *compat) do(r *http.Request) {
 	x.t.Helper()
+	defer x.settle()
 	reused := false
 	r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
 		GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused },
@@ -347,6 +422,9 @@ func digest(body []byte) string {
 	return fmt.Sprintf("%d bytes %x", len(body), sha256.Sum256(body))
 }
 
+// streamError is net/http's and x/net's text of a reset, or ours of one.
+var streamError = regexp.MustCompile(`stream error: stream ID \d+; (\w+)(; received from peer)?`)
+
 // kind sorts errors, of which the text depends on timing.
 func kind(err error) string {
 	var ne net.Error
@@ -358,11 +436,25 @@ func kind(err error) string {
 	case err == io.EOF:
 		return "EOF"
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
-		errors.Is(err, net.ErrClosed), strings.Contains(err.Error(), "server closed idle connection"),
-		strings.Contains(err.Error(), "transport connection broken"):
+		errors.Is(err, net.ErrClosed):
 		return "cut"
 	}
-	return err.Error()
+	text := err.Error()
+	if m := streamError.FindStringSubmatch(text); m != nil && m[2] != "" {
+		return "cut: " + m[1] // what the server has said
+	} else if m != nil {
+		return "cut"
+	}
+	for _, part := range []string{
+		"server closed idle connection", "transport connection broken", // net/http's client
+		"client disconnected",                                     // net/http's HTTP/2 server
+		"the peer has reset the stream", "the connection is over", // ours
+	} {
+		if strings.Contains(text, part) {
+			return "cut"
+		}
+	}
+	return text
 }
 
 // failure tells only whether there was an error.
@@ -373,60 +465,12 @@ func failure(err error) string {
 	return "none"
 }
 
-// peer is a client that writes its own bytes.
-type peer struct {
-	x    *compat
-	conn net.Conn
-	r    *bufio.Reader
-}
-
-func (x *compat) dial() *peer {
-	x.t.Helper()
-	conn, err := dialForm(x.addr, x.secure())
-	if err != nil {
-		x.t.Fatal(err)
+// dialForm connects, and under TLS offers protos.
+func dialForm(addr string, secure bool, protos ...string) (net.Conn, error) {
+	if !secure {
+		return net.Dial("tcp", addr)
 	}
-	x.t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
-	return &peer{x, conn, bufio.NewReader(conn)}
-}
-
-func dialForm(addr string, secure bool) (net.Conn, error) {
-	if secure {
-		return tls.Dial("tcp", addr, clientTLS())
-	}
-	return net.Dial("tcp", addr)
-}
-
-// send writes; an error is no news, what comes back is.
-func (p *peer) send(text string) { io.WriteString(p.conn, text) }
-
-// answers notes the answers to requests with these methods.
-func (p *peer) answers(methods ...string) {
-	for _, m := range methods {
-		resp, err := http.ReadResponse(p.r, &http.Request{Method: m})
-		if err != nil {
-			p.x.note("no answer to %s: %s", m, kind(err))
-			return
-		}
-		p.x.noteResponse(resp)
-	}
-}
-
-// rest notes whether the server closes the connection or answers once more.
-func (p *peer) rest() {
-	p.send("GET /still-open HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-	resp, err := http.ReadResponse(p.r, nil)
-	if err != nil {
-		p.x.note("the connection is closed")
-		return
-	}
-	resp.Body.Close()
-	p.x.note("the connection is open: %s", resp.Status)
-}
-
-// line reads one line and notes it.
-func (p *peer) line() {
-	text, err := p.r.ReadString('\n')
-	p.x.note("line %q %s", text, kind(err))
+	cfg := clientTLS()
+	cfg.NextProtos = protos
+	return tls.Dial("tcp", addr, cfg)
 }

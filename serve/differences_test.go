@@ -3,29 +3,59 @@ package serve_test
 import (
 	"flag"
 	"strings"
+	"sync"
 	"testing"
 )
 
 // difference is a part of the oracle's notes in which we want to differ: one or
 // more lines, or a piece of one that is changed everywhere.
 type difference struct {
-	name         string // of the case
+	name         string    // of the case
+	over         protocols // zero: HTTP/1
 	theirs, ours string
 	reason       string
 }
 
-// withDifferences applies the case's wanted differences to the oracle's notes.
-func withDifferences(name string, notes []string) (want []string, applied []*difference) {
+func (d *difference) versions() protocols {
+	if d.over == 0 {
+		return overH1
+	}
+	return d.over
+}
+
+// usedDifferences notes which were found, and over which protocol.
+type usedDifferences struct {
+	mu   sync.Mutex
+	over map[*difference]protocols
+}
+
+// apply applies the case's wanted differences to the oracle's notes.
+func (u *usedDifferences) apply(name string, over protocols, notes []string) (want []string) {
 	text := strings.Join(notes, "\n") + "\n"
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.over == nil {
+		u.over = make(map[*difference]protocols)
+	}
 	for i := range wantedDifferences {
 		d := &wantedDifferences[i]
-		if d.name != name || !strings.Contains(text, d.theirs) {
+		if d.name != name || d.versions()&over == 0 || !strings.Contains(text, d.theirs) {
 			continue
 		}
 		text = strings.ReplaceAll(text, d.theirs, d.ours)
-		applied = append(applied, d)
+		u.over[d] |= over
 	}
-	return strings.Split(strings.TrimSuffix(text, "\n"), "\n"), applied
+	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+}
+
+// wantAll fails the test for differences that the oracle's notes do not have.
+func (u *usedDifferences) wantAll(t *testing.T) {
+	t.Helper()
+	for i := range wantedDifferences {
+		if d := &wantedDifferences[i]; u.over[d] != d.versions() {
+			t.Errorf("wanted difference of %q is none any more, or not everywhere: %q", d.name, d.theirs)
+		}
+	}
 }
 
 func TestDifferencesHaveReasons(t *testing.T) {
@@ -47,6 +77,7 @@ func flagRunsAll() bool {
 var wantedDifferences = []difference{
 	{
 		name:   "request as the handler sees it",
+		over:   overAll,
 		theirs: "host Example.COM:81",
 		ours:   "host example.com:81",
 		reason: "rule H1-9: one spelling of a host for all that compare it",
@@ -173,6 +204,7 @@ var wantedDifferences = []difference{
 	},
 	{
 		name:   "interfaces of the writer",
+		over:   overAll,
 		theirs: "CloseNotifier true",
 		ours:   "CloseNotifier false",
 		reason: "deprecated for ten years; the request's context tells",
@@ -215,13 +247,7 @@ var wantedDifferences = []difference{
 	},
 	{
 		name:   "refused heads",
-		theirs: "\"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n\": 200 close true",
-		ours:   "\"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n\": 505 close true",
-		reason: "rule H1-11: an HTTP/2 preface is no request here",
-	},
-	{
-		name:   "refused heads",
-		theirs: "served /\nserved *\n",
+		theirs: "served /\n",
 		ours:   "",
 		reason: "as above: the handler is not called",
 	},
@@ -233,8 +259,8 @@ var wantedDifferences = []difference{
 	},
 	{
 		name:   "ServeMux",
-		theirs: "GET * HTTP/1.1\n< HTTP/1.1 400 Bad Request length 0 coding [] close true\n  Content-Length: [\"0\"]; Date; \n  body \"\"\n",
-		ours:   "GET * HTTP/1.1\n" + error400,
+		theirs: "GET *\n< HTTP/1.1 400 Bad Request length 0 coding [] close true\n  Content-Length: [\"0\"]; Date; \n  body \"\"\n",
+		ours:   "GET *\n" + error400,
 		reason: "rule H1-11: * goes with OPTIONS only; the engine refuses it, not the mux",
 	},
 	{
@@ -257,9 +283,256 @@ var wantedDifferences = []difference{
 	},
 	{
 		name:   "CONNECT and odd methods",
-		theirs: "method TRACE url \"/\" host \"host.example:443\" uri \"/\"\n",
+		theirs: "method TRACE url \"/\" host \"host.example\" uri \"/\"\n",
 		ours:   "",
 		reason: "as above: the handler is not called",
+	},
+
+	// Over HTTP/2.
+	{
+		name:   "request as the handler sees it",
+		over:   overH2,
+		theirs: "length 0 coding [] close false form map[] pattern \"\"\nheader User-Agent: [\"Go-http-client/2.0\"];  body \"\" nil\nremote true\nserver true local ADDR\nbody is NoBody false",
+		ours:   "length 0 coding [] close false form map[] pattern \"\"\nheader User-Agent: [\"Go-http-client/2.0\"];  body \"\" nil\nremote true\nserver true local ADDR\nbody is NoBody true",
+		reason: "a request without content has http.NoBody in every version: who passes it on looks at that",
+	},
+	{
+		name:   "request as the handler sees it",
+		over:   overH2,
+		theirs: "length 0 coding [] close false form map[] pattern \"\"\nheader Content-Length: [\"0\"]; User-Agent: [\"Go-http-client/2.0\"];  body \"\" nil\nremote true\nserver true local ADDR\nbody is NoBody false",
+		ours:   "length 0 coding [] close false form map[] pattern \"\"\nheader Content-Length: [\"0\"]; User-Agent: [\"Go-http-client/2.0\"];  body \"\" nil\nremote true\nserver true local ADDR\nbody is NoBody true",
+		reason: "as above",
+	},
+	{
+		name:   "space around a value",
+		over:   overH2,
+		theirs: empty200H2 + "the",
+		ours:   refusedH2 + "the",
+		reason: "rule H2-9 (RFC 9113 §8.2.1): a value neither begins nor ends with white space, else the message is malformed",
+	},
+	{
+		name:   "space around a value",
+		over:   overH2,
+		theirs: "field [\"  a b\\t\"]\n",
+		ours:   "",
+		reason: "as above: the handler is not called",
+	},
+	{
+		name:   "targets",
+		over:   overH2,
+		theirs: "/x#frag\n" + empty200H2,
+		ours:   "/x#frag\n" + refusedH2,
+		reason: "rule H2-9 (RFC 9113 §8.3.1): :path is a path and a query; '#' is of neither",
+	},
+	{
+		name:   "targets",
+		over:   overH2,
+		theirs: "http://absolute.example/p?q\n" + empty200H2,
+		ours:   "http://absolute.example/p?q\n" + refusedH2,
+		reason: "rule H2-9 (RFC 9113 §8.3.1): :path begins with /; the rest of a URI has fields of its own",
+	},
+	{
+		name:   "targets",
+		over:   overH2,
+		theirs: "http://absolute.example:81\n" + empty200H2,
+		ours:   "http://absolute.example:81\n" + refusedH2,
+		reason: "as above",
+	},
+	{
+		name:   "targets",
+		over:   overH2,
+		theirs: "/x#frag: path \"/x#frag\" raw \"/x#frag\" query \"\" host \"host.example\" url host \"\" scheme \"\"\nform \"\" map[]\n",
+		ours:   "",
+		reason: "as above: the handler is not called",
+	},
+	{
+		name:   "targets",
+		over:   overH2,
+		theirs: "http://absolute.example/p?q: path \"/p\" raw \"\" query \"q\" host \"host.example\" url host \"absolute.example\" scheme \"http\"\nform \"\" map[\"q\":[\"\"]]\n",
+		ours:   "",
+		reason: "as above: the handler is not called",
+	},
+	{
+		name:   "targets",
+		over:   overH2,
+		theirs: "http://absolute.example:81: path \"\" raw \"\" query \"\" host \"host.example\" url host \"absolute.example:81\" scheme \"http\"\nform \"\" map[]\n",
+		ours:   "",
+		reason: "as above: the handler is not called",
+	},
+	{
+		name:   "CONNECT and odd methods",
+		over:   overH2,
+		theirs: "CONNECT host.example:443\n" + empty200H2,
+		ours:   "CONNECT host.example:443\n" + empty405H2,
+		reason: "rule H1-11: an origin tunnels nothing",
+	},
+	{
+		name:   "CONNECT and odd methods",
+		over:   overH2,
+		theirs: "TRACE /\n" + empty200H2,
+		ours:   "TRACE /\n" + empty405H2,
+		reason: "rule H1-11: TRACE shows what proxies add",
+	},
+	{
+		name:   "CONNECT and odd methods",
+		over:   overH2,
+		theirs: "method CONNECT url \"//host.example:443\" host \"host.example:443\" uri \"host.example:443\"\n",
+		ours:   "",
+		reason: "as above: the handler is not called",
+	},
+	{
+		name:   "CONNECT and odd methods",
+		over:   overH2,
+		theirs: "method TRACE url \"/\" host \"host.example\" uri \"/\"\n",
+		ours:   "",
+		reason: "as above: the handler is not called",
+	},
+	{
+		name:   "answer sizes",
+		over:   overH2,
+		theirs: "/1000/5\n" + octetsH2,
+		ours:   "/1000/5\n< HTTP/2.0 200 OK length 5000 coding [] close false\n  Content-Length: [\"5000\"]; Content-Type: [\"application/octet-stream\"]; Date; \n",
+		reason: "a body up to 8 KiB is kept back until its length is known; net/http: 4 KiB over HTTP/2",
+	},
+	{
+		name:   "answer sizes",
+		over:   overH2,
+		theirs: "/8192/1\n" + octetsH2,
+		ours:   "/8192/1\n< HTTP/2.0 200 OK length 8192 coding [] close false\n  Content-Length: [\"8192\"]; Content-Type: [\"application/octet-stream\"]; Date; \n",
+		reason: "as above",
+	},
+	{
+		name:   "statuses",
+		over:   overH2,
+		theirs: "304 Not Modified length 5 coding [] close false\n  Content-Length: [\"5\"]; Content-Type: [\"text/x\"]; ",
+		ours:   "304 Not Modified length 5 coding [] close false\n  Content-Length: [\"5\"]; ",
+		reason: "RFC 9110 §15.4.5: a 304 describes no content; over HTTP/1 net/http leaves the type out too",
+	},
+	{
+		name:   "statuses",
+		over:   overH2,
+		theirs: "204 No Content length 5 coding [] close false\n  Content-Length: [\"5\"]; Content-Type: [\"text/x\"]; Date; Etag: [\"\\\"e\\\"\"]; \n  body \"\"\n  body error: cut\n",
+		ours:   "204 No Content length 0 coding [] close false\n  Content-Type: [\"text/x\"]; Date; Etag: [\"\\\"e\\\"\"]; \n  body \"\"\n",
+		reason: "RFC 9110 §8.6: no Content-Length in a 204; its client waits for the content",
+	},
+	{
+		name:   "trailers of answers",
+		over:   overH2,
+		theirs: "X-Declared: [\"early\"]; \n  body",
+		ours:   "\n  body",
+		reason: "a field announced as a trailer is sent as one, and not twice",
+	},
+	{
+		name:   "trailers of answers",
+		over:   overH2,
+		theirs: "> GET /\n< HTTP/2.0 200 OK length 4 coding [] close false\n  Content-Length: [\"4\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
+		ours:   "> GET /\n< HTTP/2.0 200 OK length -1 coding [] close false\n  Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
+		reason: "a length that the handler did not declare is left out before trailers: who passes the answer on as HTTP/1 would have to drop them (RFC 9112 §7.1)",
+	},
+	{
+		name:   "trailers of answers",
+		over:   overH2,
+		theirs: "> HEAD /\n< HTTP/2.0 200 OK length 4 coding [] close false\n  Content-Length: [\"4\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
+		ours:   "> HEAD /\n< HTTP/2.0 200 OK length -1 coding [] close false\n  Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
+		reason: "as above",
+	},
+	{
+		name:   "trailers of answers",
+		over:   overH2,
+		theirs: "> GET /early\n< HTTP/2.0 200 OK length 4 coding [] close false\n  Content-Length: [\"4\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
+		ours:   "> GET /early\n< HTTP/2.0 200 OK length -1 coding [] close false\n  Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
+		reason: "as above",
+	},
+	{
+		name:   "trailers of answers",
+		over:   overH2,
+		theirs: "> HEAD /early\n< HTTP/2.0 200 OK length 4 coding [] close false\n  Content-Length: [\"4\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
+		ours:   "> HEAD /early\n< HTTP/2.0 200 OK length -1 coding [] close false\n  Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
+		reason: "as above",
+	},
+	{
+		name:   "trailers of requests",
+		over:   overH2,
+		theirs: "body \"abc\" nil\ntrailer after \n",
+		ours:   "body \"abc\" nil\ntrailer after X-Extra: [\"1\" \"2\"]; \n",
+		reason: "announcing is optional (RFC 9110 §6.6.2): as over HTTP/1, the handler sees all trailers",
+	},
+	{
+		name:   "length mismatch",
+		over:   overH2,
+		theirs: "\n  body error: net/http: server replied with more than declared Content-Length; truncated\n",
+		ours:   "\n",
+		reason: "a Write beyond Content-Length is refused and not sent, as over HTTP/1",
+	},
+	{
+		name:   "length mismatch",
+		over:   overH2,
+		theirs: "1 <nil>\n",
+		ours:   "0 http: wrote more than the declared Content-Length\n",
+		reason: "as above",
+	},
+	{
+		name:   "length mismatch",
+		over:   overH2,
+		theirs: "body error: cut\n",
+		ours:   "body error: cut: INTERNAL_ERROR\n",
+		reason: "RFC 9113 §8.1.1: an answer shorter than it said is malformed; the reset says who knows of it",
+	},
+	{
+		name:   "handler's Connection",
+		over:   overH2,
+		theirs: "> Close\n< HTTP/2.0 200 OK length 4 coding [] close false\n  Content-Length: [\"4\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n  body \"body\"\nthe connection is open: 200 OK",
+		ours:   "> Close\n< HTTP/2.0 200 OK length 4 coding [] close false\n  Content-Length: [\"4\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n  body \"body\"\nthe connection is closed",
+		reason: "options are the same in any letter case (RFC 9110 §7.6.1): the handler said close",
+	},
+	{
+		name:   "injection",
+		over:   overH2,
+		theirs: "Lower-Case: [\" trimmed \"]; ",
+		ours:   "Lower-Case: [\"trimmed\"]; X-Inject: [\"a  Set-Cookie: b\"]; ",
+		reason: "RFC 9113 §8.2.1: no white space at the ends of a value; H1-16: forbidden bytes become spaces in every version, net/http drops the field",
+	},
+	{
+		name:   "interfaces of the writer",
+		over:   overH2,
+		theirs: "ReaderFrom false Pusher true",
+		ours:   "ReaderFrom true Pusher false",
+		reason: "io.Copy goes through a pooled buffer; no pushes (no browser takes them any more)",
+	},
+	{
+		name:   "copy from a file",
+		over:   overH2,
+		theirs: "/head copied 0 http2: request body closed due to handler exiting offset 32768\n",
+		ours:   "/head copied 300000 nil offset 300000\n",
+		reason: "the content of HEAD is thrown away in every version: a handler need not know the method",
+	},
+	{
+		name:   "body after Close",
+		over:   overH2,
+		theirs: "read 0 body closed by handler\n",
+		ours:   "read 0 http: invalid Read on closed Body\n",
+		reason: "http.ErrBodyReadAfterClose, as over HTTP/1: who compares finds it",
+	},
+	{
+		name:   "no hijack",
+		over:   overH2,
+		theirs: "interim 101\n",
+		ours:   "",
+		reason: "RFC 9113 §8.6: HTTP/2 has no 101",
+	},
+	{
+		name:   "no hijack",
+		over:   overH2,
+		theirs: "Upgrade: [\"thing\"]; ",
+		ours:   "",
+		reason: "RFC 9113 §8.2.2: Upgrade is of the connection, and HTTP/2 has none",
+	},
+	{
+		name:   "ServeMux",
+		over:   overH2,
+		theirs: "GET *\n< HTTP/2.0 400 Bad Request length 0 coding [] close false\n  Content-Length: [\"0\"]; Date; \n  body \"\"\n",
+		ours:   "GET *\nno answer to OPTIONS: cut: PROTOCOL_ERROR\n",
+		reason: "rule H2-9 (RFC 9113 §8.3.1): * goes with OPTIONS only",
 	},
 }
 
@@ -269,6 +542,10 @@ const (
 	error400      = "< HTTP/1.1 400 Bad Request length 12 coding [] close true\n  Content-Length: [\"12\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n  body \"Bad Request\\n\"\n"
 	error405      = "< HTTP/1.1 405 Method Not Allowed length 19 coding [] close true\n  Content-Length: [\"19\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n  body \"Method Not Allowed\\n\"\n"
 	answeredBody  = "< HTTP/1.1 200 OK length 4 coding [] close true\n  Content-Length: [\"4\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n  body \"body\"\n"
+	empty200H2    = "< HTTP/2.0 200 OK length 0 coding [] close false\n  Content-Length: [\"0\"]; Date; \n  body \"\"\n"
+	empty405H2    = "< HTTP/2.0 405 Method Not Allowed length 0 coding [] close false\n  Content-Length: [\"0\"]; Date; \n  body \"\"\n"
+	refusedH2     = "no answer to GET: cut: PROTOCOL_ERROR\n"
+	octetsH2      = "< HTTP/2.0 200 OK length -1 coding [] close false\n  Content-Type: [\"application/octet-stream\"]; Date; \n"
 	chunkedOctets = "< HTTP/1.1 200 OK length -1 coding [chunked] close false\n  Content-Type: [\"application/octet-stream\"]; Date; \n"
 )
 

@@ -71,6 +71,10 @@ func startServer(t *testing.T, h http.HandlerFunc, secure bool, opts serve.Serve
 	return r
 }
 
+func (r *running) url() string {
+	return form{secure: r.secure}.urlOf(r.addr)
+}
+
 func (r *running) dial(t *testing.T) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	c, err := dialForm(r.addr, r.secure)

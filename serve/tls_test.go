@@ -70,7 +70,7 @@ func TestTLSVersions(t *testing.T) {
 		for _, alpn := range []string{"", "http/1.1"} {
 			cfg := only(version)
 			if alpn != "" {
-				cfg.NextProtos = []string{"h2", alpn}
+				cfg.NextProtos = []string{"spdy/3", alpn}
 			}
 			c := overTLS(t, r.addr, cfg, nil)
 			io.WriteString(c, getSlash)
@@ -80,7 +80,7 @@ func TestTLSVersions(t *testing.T) {
 		}
 		for _, cfg := range []*tls.Config{
 			{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
-			{InsecureSkipVerify: true, NextProtos: []string{"h2"}},
+			{InsecureSkipVerify: true, NextProtos: []string{"spdy/3"}},
 			{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}},
 		} {
 			c, err := tls.Dial("tcp", r.addr, cfg)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/penstock-edge/penstock/serve/bufpool"
@@ -27,14 +28,15 @@ type body struct {
 	target int   // what the window grows to, less what is unread
 	tiny   int   // spent of the connection's budget for tiny frames (H2-7)
 
+	low    bool  // the peer has used up three quarters of its window since the reader had all
 	expect bool  // 100-continue is awaited
 	shut   bool  // closed by its handler, or the request is over
 	err    error // behind what is unread; io.EOF at the end
 	late   bool  // the handler's own deadline has passed
 
-	trailer http.Header // what the trailer section brought
-	begun   time.Time   // when a reader waited first
-	readAt  time.Duration
+	trailer http.Header   // what the trailer section brought
+	begun   time.Time     // when a reader waited first
+	readAt  time.Duration // of the last read, or of the first unread byte
 	data    chan struct{} // capacity 1, made at the first wait of a reader
 }
 
@@ -102,7 +104,7 @@ func (b *body) take(p []byte) (n int) {
 		b.n -= m
 		if b.off == len(first.B) {
 			b.off = 0
-			b.bufs = b.bufs[1:]
+			b.bufs = slices.Delete(b.bufs, 0, 1) // few, and the array is used again
 			first.Release()
 		}
 	}
@@ -180,6 +182,7 @@ func (s *stream) receive(data []byte, padding int, end bool) bool {
 		return true
 	}
 	b.window -= len(data) + padding
+	b.low = b.low || b.window < b.target/4
 	// RFC 9113 §8.1.1: the content must be as long as was said (H2-9).
 	if b.left >= 0 {
 		if b.left -= int64(len(data)); b.left < 0 || end && b.left != 0 {
@@ -214,12 +217,15 @@ func (b *body) put(data []byte, end bool) bool {
 		data = data[:max(0, len(data)-int(b.got-b.max))]
 		b.err = &http.MaxBytesError{Limit: b.max} // behind what is let pass
 	}
+	if b.n == 0 {
+		b.readAt = c.now // until here its reader could take nothing
+	}
 	if len(data) < tinyData && !end {
 		// Refilled when the reader takes it: many small messages to one who reads
 		// them are no attack (H2-7).
 		b.tiny += tinyData - len(data)
 		c.budget.tiny += tinyData - len(data)
-		if c.budget.tiny > tinyDataBudget {
+		if c.budget.tiny > tinyDataBudget && c.now-b.readAt > tinyGrace {
 			c.calm(ReasonTinyData)
 			return false
 		}
@@ -336,15 +342,20 @@ func (b *body) deadline(now time.Time) (due time.Time) {
 
 // failed is the body's error that the answer must tell of, if it can: 0, none.
 func (b *body) failed() int {
-	var large *http.MaxBytesError
 	switch {
 	case b.err == nil || b.err == io.EOF:
 		return 0
 	case b.err == errTimeout:
 		return http.StatusRequestTimeout
-	case errors.As(b.err, &large):
+	case isTooLarge(b.err):
 		return http.StatusRequestEntityTooLarge
 	default:
 		return http.StatusBadRequest
 	}
+}
+
+// isTooLarge is a function of its own since its variable is on the heap.
+func isTooLarge(err error) bool {
+	var large *http.MaxBytesError
+	return errors.As(err, &large)
 }

@@ -11,10 +11,12 @@ const (
 	resetsPerSec = 33
 
 	// DATA frames smaller than tinyData that lie unread cost the difference; who
-	// reads them earns it back. One read of ours can hold a thousand frames of a
-	// peer whose handler keeps up (H2-7). TestTinyData.
+	// reads them earns it back (H2-7). A burst is no attack as long as its reader had
+	// no time to take it: a window holds thousands of a peer's small messages, and a
+	// step takes them all before a handler may read one. TestTinyData, TestGoodClients.
 	tinyData       = 256
 	tinyDataBudget = 1000 * tinyData
+	tinyGrace      = time.Second // without a read
 
 	// PRIORITY and PRIORITY_UPDATE: so many, and so many more for each stream (H2-6).
 	// TestPriorityFlood.

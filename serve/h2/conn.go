@@ -53,6 +53,7 @@ type Conn struct {
 
 	// Streams.
 	streams  map[uint32]*stream // open ones, but for the one whose handler runs inline
+	tabled   int                // the most that streams has held
 	inline   *stream            // that one
 	open     int                // streams in the protocol's sense
 	running  int                // handlers that have not returned, also of reset streams
@@ -189,6 +190,9 @@ func (c *Conn) begin(now time.Time) {
 	c.mu.Lock()
 	c.now = now.Sub(epoch)
 	c.detach()
+	if c.control > c.fresh && c.host.Buffered() == 0 {
+		c.control = c.fresh // what was sent has left
+	}
 	if c.choked && c.host.Buffered() <= maxUnsent {
 		c.choked = false
 		if c.resumed != nil {
@@ -253,6 +257,9 @@ func (c *Conn) parse() bool {
 			break
 		}
 		c.off += frame.HeaderSize + int(h.Length)
+		if h.Flags&frame.FlagEndHeaders != 0 || h.Type != frame.TypeHeaders && h.Type != frame.TypeContinuation {
+			c.headAt = 0 // the next frame has its own time
+		}
 		if !c.take(h, b[frame.HeaderSize:frame.HeaderSize+int(h.Length)]) {
 			return false
 		}
@@ -283,7 +290,7 @@ func (c *Conn) readPreface(b []byte) bool {
 	}
 	c.off += n
 	c.phase = phaseSettings
-	c.headAt = 0
+	c.headAt, c.idleAt = 0, c.now
 	return true
 }
 
@@ -369,6 +376,9 @@ func (c *Conn) rest() {
 		c.release()
 		return
 	}
+	if c.goaway == goawayNone && c.host.Draining() {
+		c.retire() // the drain came before this engine did
+	}
 	c.pump()
 	c.flush()
 	switch {
@@ -422,7 +432,9 @@ func (c *Conn) restStreams() {
 		c.spare.free()
 		c.spare = nil
 	}
-	c.streams = nil
+	if c.tabled > smallTable {
+		c.streams, c.tabled = nil, 0
+	}
 	if c.active && c.phase >= phaseOpen {
 		c.active = false
 		// A handler may have run since the step began.

@@ -6,13 +6,11 @@ import (
 )
 
 var (
-	errOver       = errors.New("h2: the request is over") // calls of a writer or body after its handler returned
-	errConnOver   = errors.New("h2: the connection is over")
-	errReset      = errors.New("h2: the peer has reset the stream")
-	errResetByUs  = errors.New("h2: the stream was reset by the server")
-	errTimeout    = timeoutError{}
-	errLength     = errors.New("h2: the request body is not as long as its content-length")
-	errBadTrailer = errors.New("h2: malformed trailer section")
+	errOver      = errors.New("h2: the request is over") // calls of a writer or body after its handler returned
+	errConnOver  = errors.New("h2: the connection is over")
+	errReset     = errors.New("h2: the peer has reset the stream")
+	errResetByUs = errors.New("h2: the stream was reset by the server")
+	errTimeout   = timeoutError{}
 )
 
 // timeoutError is what Body.Read answers when the peer is too slow (S-2).

@@ -34,12 +34,13 @@ func (b *body) credit() {
 	out.B = frame.AppendWindowUpdate(out.B, s.id, uint32(give))
 }
 
-// grow doubles the window of a handler that has read all there was while the
-// peer had used up half of what it may send.
+// grow doubles the window of a handler that has read all there was, if the peer
+// had used up most of what it might send: a quarter may wait for its credit.
 func (b *body) grow() {
-	if b.window < b.target/2 && b.target < b.s.c.cfg.MaxStreamWindow {
+	if b.low && b.target < b.s.c.cfg.MaxStreamWindow {
 		b.target = min(2*b.target, b.s.c.cfg.MaxStreamWindow)
 	}
+	b.low = false
 }
 
 // creditConn gives the peer what the connection's window lacks, unless too much

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"slices"
 
 	"github.com/penstock-edge/penstock/serve/h2/frame"
 )
@@ -46,12 +47,12 @@ func (c *Conn) startWaiting() bool {
 func (c *Conn) startDeferred() bool {
 	for len(c.deferred) > 0 && c.phase <= phaseOpen {
 		s := c.deferred[0]
-		c.deferred = c.deferred[1:]
+		c.deferred = slices.Delete(c.deferred, 0, 1) // few, and the array is used again
 		if !c.start(s) {
 			return false
 		}
 	}
-	if len(c.deferred) == 0 {
+	if cap(c.deferred) > smallTable {
 		c.deferred = nil
 	}
 	return true

@@ -24,7 +24,9 @@ func (c *Conn) onHeaders(h frame.Header, p []byte) bool {
 		c.fail(fault.Code, fault.Reason)
 		return true
 	}
-	c.budget.payload += uint64(len(fragment))
+	if !c.countContent(len(fragment), h.Flags&frame.FlagEndStream != 0) {
+		return true
+	}
 	if h.Flags&frame.FlagEndHeaders == 0 {
 		c.block = &block{id: h.StreamID, flags: h.Flags, fault: fault, bytes: bytes.Clone(fragment)}
 		return true
@@ -77,7 +79,9 @@ func (c *Conn) onBlock(id uint32, flags frame.Flags, fragment []byte, fault *fra
 	case c.goaway == goawayLast || c.open >= c.cfg.MaxStreams:
 		// RFC 9113 §5.1.2, §6.8: nothing of it was done, it is safe to repeat.
 		c.cfg.Counters.Refused.Add(1)
-		c.sendReset(id, frame.RefusedStream)
+		if c.roomForControl() {
+			c.sendReset(id, frame.RefusedStream)
+		}
 		return true
 	case m.fault != "":
 		c.malformed(id)

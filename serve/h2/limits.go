@@ -19,7 +19,8 @@ const (
 
 	// Receive windows: of a stream until its handler reads, of a stream whose
 	// handler keeps up, and of the connection. The last also bounds the unread
-	// bytes of all streams. TestConnectionCredit.
+	// bytes of all streams: above it no credit is given, and what was given before
+	// may double them. TestConnectionCredit.
 	defaultStreamWindow    = 64 << 10
 	defaultMaxStreamWindow = 1 << 20
 	defaultConnWindow      = 1 << 20
@@ -95,6 +96,9 @@ const (
 	writeSize = 3 * frame.DefaultMaxSize
 	dataSize  = frame.DefaultMaxSize - frame.HeaderSize
 	copySize  = 3 * dataSize // of one read of a file or stream that is copied
+	// smallTable is how many streams a table of an idle connection may have held
+	// to be kept for the next request; a larger one is given up.
+	smallTable = 8
 	// maxMemoBlock: a header block that is remembered, to be compared with the next.
 	maxMemoBlock = 512
 	// Twice MAX_CONCURRENT_STREAMS of our resets are remembered, within these

@@ -95,7 +95,7 @@ func (w *response) writeHeader(status int) {
 func (w *response) Write(p []byte) (int, error) {
 	c := w.s.c
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.end()
 	return w.write(p)
 }
 
@@ -110,9 +110,10 @@ func (w *response) write(p []byte) (int, error) {
 		return 0, http.ErrContentLength
 	}
 	w.written += int64(len(p))
-	// Without a declared length a short body is kept back: its length is told
-	// if the handler ends before more comes.
-	if !w.headDone && w.length < 0 && !w.tooLong(len(p)) {
+	// Short pieces are kept back: the length of a short body is told if the
+	// handler ends before more comes, and small writes make no frames of their own.
+	last := w.isLast()
+	if !last && !w.tooLong(len(p)) {
 		w.keep(p)
 		return len(p), nil
 	}
@@ -126,17 +127,37 @@ func (w *response) write(p []byte) (int, error) {
 			p = p[k:]
 		}
 		w.sendHead(p[:min(len(p), semantics.SniffBytes)], false)
-		if err := w.sendKept(false); err != nil {
-			return 0, err
-		}
 	}
 	if w.isHead {
+		w.discard()
 		return n, nil
 	}
-	if err := w.s.send(p, w.isLast()); err != nil {
+	if err := w.sendPiece(p, last); err != nil {
 		return 0, w.failed(err)
 	}
+	if !w.s.c.host.Leading(w.s.turn) {
+		w.s.c.flush() // no step is about to
+	}
 	return n, nil
+}
+
+// sendPiece sends what was kept back, and p behind it unless that is kept in
+// its place.
+func (w *response) sendPiece(p []byte, last bool) error {
+	if last && w.kept != nil && !w.tooLong(len(p)) {
+		w.keep(p)
+		return w.sendKept(true)
+	}
+	if err := w.sendKept(false); err != nil {
+		return err
+	}
+	if !last && !w.tooLong(len(p)) {
+		if len(p) > 0 {
+			w.keep(p)
+		}
+		return nil
+	}
+	return w.s.send(p, last)
 }
 
 // isLast tells that what was written so far ends the answer: its declared
@@ -213,7 +234,7 @@ func (w *response) Flush() { _ = w.FlushError() }
 func (w *response) FlushError() error {
 	c := w.s.c
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.end()
 	if err := w.before(0); err != nil {
 		return err
 	}
@@ -253,6 +274,9 @@ func (w *response) complete() bool {
 		return true
 	}
 	if w.length >= 0 && w.written != w.length && !w.noBody {
+		if k := w.kept; k != nil && s.out == nil && c.turnOf(len(k.B)) {
+			s.frameData(k.B, false) // as over HTTP/1: what there is of it
+		}
 		w.discard()
 		c.reset(s, frame.InternalError) // the reset shows that bytes are missing
 		return false
@@ -294,7 +318,7 @@ func (w *response) discard() {
 func (w *response) ReadFrom(src io.Reader) (total int64, err error) {
 	buf := bufpool.Get(copySize)
 	defer buf.Release()
-	p := buf.B[:cap(buf.B)]
+	p := buf.B[:copySize] // whole frames: more would make a short one of each rest
 	for {
 		n, rerr := src.Read(p)
 		if n > 0 {

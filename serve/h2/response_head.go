@@ -88,6 +88,9 @@ func (w *response) sendHead(sniff []byte, ended bool) {
 		return
 	}
 	bodiless := !semantics.BodyAllowed(w.status)
+	if ended && w.written == 0 && !w.own.late {
+		w.own.late = w.hasLateTrailers() // set behind WriteHeader, with no content between
+	}
 	if ended && w.length < 0 && !bodiless && w.own.trailer == nil && !w.own.late && !w.connect && (!w.isHead || w.written > 0) {
 		w.length = w.written
 	}
@@ -214,6 +217,11 @@ func (w *response) hasTrailers() bool {
 			return true
 		}
 	}
+	return w.hasLateTrailers()
+}
+
+// hasLateTrailers tells whether the handler has set a trailer field by prefix.
+func (w *response) hasLateTrailers() bool {
 	for key := range w.header {
 		if strings.HasPrefix(key, http.TrailerPrefix) {
 			return true

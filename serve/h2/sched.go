@@ -43,9 +43,18 @@ func (q *schedule) add(s *stream) {
 		q.filled |= 1 << u
 		return
 	}
-	s.next, s.prev = head, head.prev
-	head.prev.next = s
-	head.prev = s
+	before := head // at the end of the ring
+	// RFC 9218 §10: those that do not share SHOULD be served in the order of
+	// their identifiers, whenever they got their windows.
+	for !s.incremental && !before.prev.incremental && before.prev.id > s.id {
+		if before = before.prev; before == head {
+			q.heads[u] = s
+			break
+		}
+	}
+	s.next, s.prev = before, before.prev
+	before.prev.next = s
+	before.prev = s
 }
 
 // remove takes s out.

@@ -1,6 +1,9 @@
 package h2
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/penstock-edge/penstock/serve/bufpool"
 	"github.com/penstock-edge/penstock/serve/h2/frame"
 )
@@ -76,7 +79,8 @@ func (c *Conn) apply(s frame.Setting) bool {
 func (c *Conn) resizeWindows(size int) bool {
 	by := size - c.streamWin
 	c.streamWin = size
-	for _, s := range c.streams {
+	for _, id := range slices.Sorted(maps.Keys(c.streams)) { // for the schedule
+		s := c.streams[id]
 		if s.sendWin += by; s.sendWin > frame.MaxWindow {
 			c.fail(frame.FlowControlError, "6.9.2: SETTINGS lift a window above 2^31-1")
 			return false
@@ -86,16 +90,24 @@ func (c *Conn) resizeWindows(size int) bool {
 	return true
 }
 
-// mayControl tells whether one more control frame may be gathered, and counts
-// it. A peer that asks and never reads has maxQueuedControl answers waiting.
+// mayControl tells whether one more control frame may be gathered, and counts it.
 func (c *Conn) mayControl() bool {
-	if c.control >= maxQueuedControl && !c.takesControl() {
-		c.calm(ReasonControl)
+	if !c.roomForControl() {
 		return false
 	}
 	c.control++
 	c.fresh++
 	return true
+}
+
+// roomForControl: a peer that asks and never reads has maxQueuedControl answers
+// waiting. False: it is over.
+func (c *Conn) roomForControl() bool {
+	if c.control < maxQueuedControl || c.takesControl() {
+		return true
+	}
+	c.calm(ReasonControl)
+	return false
 }
 
 // takesControl counts anew how many control frames the peer has not taken, once

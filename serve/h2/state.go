@@ -47,6 +47,7 @@ func (c *Conn) keep(s *stream) {
 	}
 	s.kept = true
 	c.streams[s.id] = s
+	c.tabled = max(c.tabled, len(c.streams))
 }
 
 // forget ends a stream for the protocol. Its handler may still run.
@@ -134,8 +135,7 @@ func (c *Conn) violate(id uint32, code frame.ErrCode) {
 		c.calm(ReasonResets)
 		return
 	}
-	if c.control >= maxQueuedControl && !c.takesControl() {
-		c.calm(ReasonControl)
+	if !c.roomForControl() {
 		return
 	}
 	if s := c.stream(id); s != nil {

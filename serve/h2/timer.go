@@ -19,11 +19,14 @@ func (c *Conn) expire() {
 	}
 	c.expireStalled()
 	c.expireWithheld()
+	if c.phase > phaseOpen {
+		return // stalled
+	}
 	due, end := c.next()
 	if due == 0 || c.now < due {
 		return
 	}
-	end()
+	end(c)
 }
 
 // deadline is when the connection wants to be looked at next; zero: never.
@@ -56,31 +59,31 @@ func earlier(a, b time.Duration) time.Duration {
 
 // next is the earliest deadline of the connection as a whole, and what it
 // means. Zero: none.
-func (c *Conn) next() (due time.Duration, end func()) {
-	set := func(from, after time.Duration, f func()) {
+func (c *Conn) next() (due time.Duration, end func(*Conn)) {
+	set := func(from, after time.Duration, f func(*Conn)) { // no method values: they allocate
 		if from != 0 && after > 0 && (due == 0 || from+after < due) {
 			due, end = from+after, f
 		}
 	}
 	switch {
 	case c.phase == phasePreface:
-		set(c.born, prefaceTimeout, c.endSilent)
+		set(c.born, prefaceTimeout, (*Conn).endSilent)
 	case c.phase == phaseSettings:
-		set(c.lastRead, settingsTimeout, c.endSilent)
+		set(c.idleAt, settingsTimeout, (*Conn).endSilent) // whatever comes but SETTINGS
 	default:
-		set(c.settingsAt, ackTimeout, c.endUnacknowledged)
-		set(c.headAt, c.cfg.ReadHeadTimeout, c.endSlowHead)
+		set(c.settingsAt, ackTimeout, (*Conn).endUnacknowledged)
+		set(c.headAt, c.cfg.ReadHeadTimeout, (*Conn).endSlowHead)
 		if c.goaway == goawayFirst {
-			set(c.goawayAt, drainGrace, c.lastGoAway)
+			set(c.goawayAt, drainGrace, (*Conn).lastGoAway)
 		}
 		if c.open == 0 {
-			set(c.idleAt, c.cfg.IdleTimeout, c.endIdle)
+			set(c.idleAt, c.cfg.IdleTimeout, (*Conn).endIdle)
 		}
 		switch {
 		case c.pingAt != 0:
-			set(c.pingAt, c.cfg.PingTimeout, c.endDead)
+			set(c.pingAt, c.cfg.PingTimeout, (*Conn).endDead)
 		default:
-			set(c.lastRead, c.cfg.PingInterval, c.askAlive)
+			set(c.lastRead, c.cfg.PingInterval, (*Conn).askAlive)
 		}
 	}
 	return due, end
@@ -149,7 +152,7 @@ func (c *Conn) expireStalled() {
 			c.stallAt = earlier(c.stallAt, c.now+c.stallLimit())
 		default:
 			c.cfg.Counters.TimedOut.Add(1)
-			if c.now-s.stalledAt > c.stallLimit()+c.earned(c.dataBytes-s.connBytes) {
+			if c.now-s.stalledAt >= c.stallLimit()+c.earned(c.dataBytes-s.connBytes) {
 				c.calm(ReasonStalled)
 				return
 			}

@@ -36,7 +36,7 @@ const patience = 30 * time.Second
 
 // process is a running penstock.
 type process struct {
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	urls   []string // announced, in order
 	stderr bytes.Buffer
@@ -45,12 +45,19 @@ type process struct {
 }
 
 // start runs penstock until it has announced its addresses.
-func start(t *testing.T, env []string, args ...string) *process {
+func start(t testing.TB, env []string, args ...string) *process {
 	t.Helper()
 	p := launch(t, env, args...)
+	p.announce()
+	return p
+}
+
+// announce runs p until it has announced its addresses.
+func (p *process) announce() {
+	p.t.Helper()
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	p.run()
 	reader := bufio.NewReader(out)
@@ -58,18 +65,18 @@ func start(t *testing.T, env []string, args ...string) *process {
 		line, err := reader.ReadString('\n')
 		if err != nil {
 			<-p.exited
-			t.Fatalf("penstock %v ended with %d before it served: %s", args, p.code, p.stderr.String())
+			p.t.Fatalf("penstock %v ended with %d before it served: %s", p.cmd.Args, p.code, p.stderr.String())
 		}
 		if strings.HasPrefix(line, "  ") {
 			p.urls = append(p.urls, strings.Fields(line)[0])
 		}
 		if strings.Contains(line, "stop with") {
-			return p
+			return
 		}
 	}
 }
 
-func launch(t *testing.T, env []string, args ...string) *process {
+func launch(t testing.TB, env []string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(os.Args[0], args...), exited: make(chan struct{})}
 	p.cmd.Env = append(append(os.Environ(), actAsPenstock+"=1"), env...)
