@@ -20,10 +20,14 @@ import (
 type conn struct {
 	*shard.Conn
 	part   *part
-	tls    *tls.Conn   // nil: clear
-	link   *link       // what tls reads and writes
-	engine protocol    // nil: not negotiated yet
-	chosen atomic.Bool // engine is set: for those who do not own the connection
+	tls    *tls.Conn // nil: clear
+	link   *link     // what tls reads and writes
+	engine protocol  // nil: not negotiated yet
+
+	// Of the write half, whose lock is the engine's.
+	encrypted int         // bytes given to tls, until it makes full records
+	corked    bool        // WriteMore has left a part in the cork
+	chosen    atomic.Bool // engine is set: for those who do not own the connection
 }
 
 var (
@@ -199,16 +203,35 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	for rest := p; len(rest) > 0; {
 		n := min(len(rest), tlsWrite)
-		c.Cork()
-		if _, err := c.tls.Write(rest[:n]); err != nil {
-			return len(p) - len(rest), err
-		}
-		if err := c.Uncork(); err != nil {
+		if err := c.writeRecords(rest[:n]); err != nil {
 			return len(p) - len(rest), err
 		}
 		rest = rest[n:]
 	}
 	return len(p), nil
+}
+
+const (
+	tlsRecord = 16 << 10 // RFC 8446 §5.1
+	// tlsBoost is what crypto/tls has sent, at least, when it makes all records
+	// as large as they may be; before, the first of a connection are small.
+	tlsBoost = 256 << 10
+)
+
+// writeRecords encrypts and sends p. What makes one record needs no cork, and
+// goes to the socket from where it was encrypted (BenchmarkHelloH2/h2).
+func (c *conn) writeRecords(p []byte) error {
+	if c.encrypted >= tlsBoost && len(p) <= tlsRecord && !c.corked {
+		_, err := c.tls.Write(p)
+		return err
+	}
+	c.encrypted += len(p)
+	c.Cork()
+	c.corked = false
+	if _, err := c.tls.Write(p); err != nil {
+		return err
+	}
+	return c.Uncork()
 }
 
 // WriteMore is Write with more to come at once.
@@ -220,6 +243,7 @@ func (c *conn) WriteMore(p []byte) (int, error) {
 		return c.Write(p)
 	}
 	c.Cork() // the next Write lets it out
+	c.corked = true
 	return c.tls.Write(p)
 }
 

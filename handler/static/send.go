@@ -11,7 +11,7 @@ import (
 
 // serveEntry answers with e; f is its open file, or nil if e is in memory.
 func (h *Handler) serveEntry(w http.ResponseWriter, r *http.Request, e *entry, f *os.File) {
-	if len(r.Header) > 0 && h.serveConditional(w, r, e, f) {
+	if isConditional(r.Header) && h.serveConditional(w, r, e, f) {
 		return
 	}
 	fields := w.Header()
@@ -26,6 +26,17 @@ func (h *Handler) serveEntry(w http.ResponseWriter, r *http.Request, e *entry, f
 		w.WriteHeader(http.StatusOK)
 		send(w, f, span{0, e.size})
 	}
+}
+
+// isConditional tells whether a request has preconditions or ranges. One walk
+// costs less than five look-ups when, as mostly, there is none (BenchmarkHit).
+func isConditional(h http.Header) bool {
+	for name := range h {
+		if name == "Range" || strings.HasPrefix(name, "If-") {
+			return true
+		}
+	}
+	return false
 }
 
 // serveConditional answers what preconditions and ranges turn into something

@@ -112,7 +112,7 @@ func (c *Conn) handle(s *stream) (inline bool) {
 func (c *Conn) finishStream(s *stream, panicked any, returned bool) {
 	c.running--
 	s.returned = true
-	s.ctx.Cancel(context.Canceled)
+	s.exposed = s.ctx.Cancel(context.Canceled)
 	if s.waiters != nil {
 		s.waiters.stop()
 	}

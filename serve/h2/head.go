@@ -18,6 +18,7 @@ type head struct {
 	values                         []string // likewise
 	length                         int64    // -1: not given
 	expect                         bool     // 100-continue
+	trailer                        bool     // it announces trailer fields
 	prio                           semantics.Priority
 	signalled                      bool // prio was given
 
@@ -170,6 +171,8 @@ func (h *head) field(f *hpack.Field, p *pseudo, cookies *int) {
 			return
 		}
 		*cookies = len(h.values)
+	case "Trailer":
+		h.trailer = true
 	case "Priority":
 		h.prio, h.signalled = semantics.ParsePriority(bytesOf(f.Value)), true
 	}

@@ -93,6 +93,7 @@ const (
 	// writeSize is the most that is gathered for one Host.Write, though more
 	// requests wait: three full TLS records. dataSize is the content of the DATA
 	// frame that fills one.
+	outSize   = 16 << 10 // of the first output buffer of a step
 	writeSize = 3 * frame.DefaultMaxSize
 	dataSize  = frame.DefaultMaxSize - frame.HeaderSize
 	copySize  = 3 * dataSize // of one read of a file or stream that is copied

@@ -27,7 +27,9 @@ func (s *stream) begin(m *head, ended bool) {
 	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
 	r.RemoteAddr, r.TLS = c.remote, c.tls
 	r.Header = s.fill(m)
-	r.Trailer = semantics.AnnouncedTrailers(r.Header)
+	if m.trailer {
+		r.Trailer = semantics.AnnouncedTrailers(r.Header)
+	}
 	s.body.begin(s, m.length, ended)
 	switch {
 	case ended:

@@ -23,7 +23,6 @@ type own struct {
 func (w *response) beginHead(status int) {
 	w.status = status
 	w.noBody = w.isHead || !semantics.BodyAllowed(status)
-	w.own.trailer = w.header["Trailer"]
 	for name, values := range w.header {
 		switch name {
 		case "Content-Type":
@@ -47,13 +46,11 @@ func (w *response) beginHead(status int) {
 		case "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade":
 			continue // RFC 9113 §8.2.2
 		case "Trailer":
+			w.own.trailer = values
 			w.trailers = semantics.AppendTrailerNames(w.trailers, values)
 		default:
 			if strings.HasPrefix(name, http.TrailerPrefix) {
 				w.own.late = true
-				continue
-			}
-			if w.own.trailer != nil && semantics.AnnouncesTrailer(w.own.trailer, name) {
 				continue
 			}
 		}
@@ -102,7 +99,11 @@ func (w *response) sendHead(sniff []byte, ended bool) {
 	b := c.enc.BeginBlock(frame.BeginHeaders(out.B))
 	b = c.enc.AppendStatus(b, w.status)
 	for i := range w.fields {
-		b = w.appendField(b, w.fields[i].name, w.fields[i].value)
+		f := &w.fields[i]
+		if w.own.trailer != nil && semantics.AnnouncesTrailer(w.own.trailer, f.name) {
+			continue // it goes behind the content
+		}
+		b = w.appendField(b, f.name, f.value)
 	}
 	if w.kept != nil {
 		sniff = w.kept.B[:min(len(w.kept.B), semantics.SniffBytes)]
@@ -140,6 +141,9 @@ func (w *response) lengthValue() string {
 // (H1-16): forbidden bytes of the value become spaces, a field whose name is no
 // token is left out; both are counted.
 func (w *response) appendField(b []byte, name, value string) []byte {
+	if b, ok := w.s.c.enc.AppendHit(b, name, value); ok {
+		return b
+	}
 	if !semantics.IsToken(name) {
 		w.s.c.cfg.Counters.Sanitised.Add(1)
 		return b
@@ -155,7 +159,7 @@ func (w *response) appendField(b []byte, name, value string) []byte {
 		value = string(clean)
 	}
 	// RFC 9113 §8.2.1: no white space at the ends.
-	return w.s.c.enc.AppendField(b, name, trimOWS(value))
+	return w.s.c.enc.AppendMiss(b, name, trimOWS(value))
 }
 
 func trimOWS(s string) string {

@@ -21,7 +21,7 @@ import (
 func (c *Conn) gather(n int) *bufpool.Buffer {
 	switch out := c.out; {
 	case out == nil:
-		c.out = bufpool.Get(n)
+		c.out = bufpool.Get(max(n, outSize))
 	case cap(out.B)-len(out.B) < n:
 		big := bufpool.Get(max(2*cap(out.B), len(out.B)+n))
 		big.B = append(big.B, out.B...)

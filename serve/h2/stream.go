@@ -27,6 +27,7 @@ type stream struct {
 	started    bool // its handler was called
 	detached   bool // its handler leads no more
 	returned   bool // its handler has returned
+	exposed    bool // its context was asked for Done: it may outlive the handler
 	err        error
 
 	turn Turn // of the handler; set before it runs
@@ -99,7 +100,7 @@ func (c *Conn) newStream(id uint32) *stream {
 // next request. A detached one is left to the garbage collector: somebody may
 // be telling its context of a reset right now.
 func (c *Conn) recycle(s *stream) {
-	if !c.cfg.Recycle || !s.gone || s.detached || s.ctx.Exposed() {
+	if !c.cfg.Recycle || !s.gone || s.detached || s.exposed {
 		return
 	}
 	s.reset()

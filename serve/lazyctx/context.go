@@ -110,15 +110,17 @@ func (t *Context) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-// Cancel ends the context; only the first call counts. It does not block.
-func (t *Context) Cancel(err error) {
+// Cancel ends the context; only the first call counts. It does not block, and
+// tells what Exposed would.
+func (t *Context) Cancel(err error) (exposed bool) {
 	t.mu.Lock()
+	exposed = t.done != nil
 	if t.err != nil {
 		t.mu.Unlock()
-		return
+		return exposed
 	}
 	t.err = err
-	if t.done != nil {
+	if exposed {
 		close(t.done)
 	}
 	funcs, stop := t.funcs, t.stop
@@ -130,6 +132,7 @@ func (t *Context) Cancel(err error) {
 	for f := range funcs {
 		go (*f)() // as context.AfterFunc does: in its own goroutine
 	}
+	return exposed
 }
 
 // Exposed tells whether somebody has asked for Done, as every derived context

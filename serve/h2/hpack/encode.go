@@ -87,9 +87,18 @@ func (e *Encoder) AppendStatus(dst []byte, status int) []byte {
 // it or with the colon of a pseudo-field; it is sent in lower case. The caller
 // has checked both strings. Their bytes are copied where they are kept.
 func (e *Encoder) AppendField(dst []byte, name, value string) []byte {
+	if dst, ok := e.AppendHit(dst, name, value); ok {
+		return dst
+	}
+	return e.AppendMiss(dst, name, value)
+}
+
+// AppendHit appends a field if the table has it, so that it was checked when it
+// was inserted. ok false: nothing was appended, and it may yet be in the table.
+func (e *Encoder) AppendHit(dst []byte, name, value string) (out []byte, ok bool) {
 	t := e.table
 	if t == nil {
-		return e.appendOther(dst, name, value)
+		return dst, false
 	}
 	// What a connection answers repeats: this is the path of nearly all fields.
 	// The slot tells which entry to look at; comparing it decides.
@@ -97,18 +106,18 @@ func (e *Encoder) AppendField(dst []byte, name, value string) []byte {
 	if age-1 < t.live {
 		if f := t.at(age); f.name == name && f.value == value {
 			f.used = true
-			return append(dst, indexed(age))
+			return append(dst, indexed(age)), true
 		}
 	}
-	return e.appendOther(dst, name, value)
+	return dst, false
 }
 
 // indexed is the representation of an entry of our table: one octet, as ages
 // are at most maxEncoderEntries (RFC 7541 §6.1).
 func indexed(age uint8) byte { return 0x80 | byte(staticEntries) + age }
 
-// appendOther appends a field that the slot did not lead to.
-func (e *Encoder) appendOther(dst []byte, name, value string) []byte {
+// AppendMiss is AppendField for what AppendHit has not found.
+func (e *Encoder) AppendMiss(dst []byte, name, value string) []byte {
 	hash := hashName(name)
 	known := &names.all[names.find(name, hash)]
 	if known.policy >= never {
