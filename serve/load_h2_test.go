@@ -29,7 +29,7 @@ import (
 // then, in one write, and the connections one after another.
 
 const (
-	burstEvery = time.Millisecond
+	burstEvery = 4 * time.Millisecond
 	// loadWindow is what the server may send ahead, as a browser's.
 	loadWindow = 16 << 20
 	// loadSocket is the client's receive buffer: with the system's, which grows to

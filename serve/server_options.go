@@ -74,8 +74,8 @@ type ServerOptions struct {
 	// reads; MaxStreamWindow what that grows to for a handler that keeps up.
 	// 64 KiB; 1 MiB.
 	StreamWindow, MaxStreamWindow int
-	// ConnWindow is the same for an HTTP/2 connection; it also bounds the unread
-	// bytes of all its streams. 1 MiB.
+	// ConnWindow is the same for an HTTP/2 connection. Credit is given as long as
+	// less than it is unread in all streams, which can hold twice as much. 1 MiB.
 	ConnWindow int
 	// PingInterval is how long an HTTP/2 connection is silent before a PING asks
 	// whether its peer is there; PingTimeout is how long it has for the answer.

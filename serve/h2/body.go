@@ -206,6 +206,43 @@ func (s *stream) receive(data []byte, padding int, end bool) bool {
 	return true
 }
 
+// inData tells whether what is here of the next frame is DATA of an open stream,
+// without padding.
+func (c *Conn) inData() bool {
+	if len(c.in.B)-c.off < frame.HeaderSize {
+		return false
+	}
+	h := frame.ParseHeader(c.in.B[c.off:])
+	if h.Type != frame.TypeData || h.Flags&frame.FlagPadded != 0 {
+		return false
+	}
+	s := c.stream(h.StreamID)
+	return s != nil && !s.recvClosed
+}
+
+// splitData hands on what is here of a DATA frame that is not whole, or a slow
+// peer's 16 KiB would count for nothing until they are (S-2). Two DATA frames
+// say the same as one, so the rest gets a header of its own, in the place of
+// bytes that were taken. Pieces too small to be worth it wait for more.
+func (c *Conn) splitData() {
+	if c.phase != phaseOpen || c.block != nil || c.choked || c.in == nil || !c.inData() {
+		return
+	}
+	b := c.in.B[c.off:]
+	h, n := frame.ParseHeader(b), len(b)-frame.HeaderSize
+	if n < tinyData || n >= int(h.Length) {
+		return
+	}
+	rest := h
+	rest.Length -= uint32(n)
+	h.Length, h.Flags = uint32(n), 0
+	c.onData(h, b[frame.HeaderSize:]) // starts no handler: it is not the end
+	if c.phase == phaseOpen {
+		c.off += n
+		frame.PutHeader(c.in.B[c.off:], rest)
+	}
+}
+
 // put keeps content for the reader. False: a budget is spent.
 func (b *body) put(data []byte, end bool) bool {
 	c := b.s.c
@@ -300,10 +337,14 @@ func (b *body) wait() error {
 		return nil
 	case <-timer.C:
 	}
-	c.cfg.Counters.TimedOut.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if b.err == nil {
+	switch {
+	case b.err != nil || b.n > 0: // it came just now
+	case c.starved():
+		b.begun = time.Now() // its neighbours had the credit: it is not the peer who is slow
+	default:
+		c.cfg.Counters.TimedOut.Add(1)
 		b.err = errTimeout
 	}
 	return nil // Read looks again
@@ -322,6 +363,12 @@ func (c *Conn) unlockToWait(s *stream) {
 	if wake {
 		c.host.Wake()
 	}
+}
+
+// starved tells whether credit was kept back so lately that a body could not
+// have come.
+func (c *Conn) starved() bool {
+	return c.withheldAt != 0 || c.releasedAt != 0 && c.clock()-c.releasedAt < bodyRateGrace
 }
 
 // deadline is the earlier of: no byte for BodyIdleTimeout, an average below

@@ -26,7 +26,7 @@ type Config struct {
 	MaxStreams      int // at one time, and handlers that run: 100
 	StreamWindow    int // bytes a peer may send on a stream before its handler reads: 64 KiB
 	MaxStreamWindow int // for a handler that keeps up: 1 MiB
-	ConnWindow      int // of the connection, and unread bytes of all streams: 1 MiB
+	ConnWindow      int // of the connection; credit is given while less than it is unread: 1 MiB
 
 	ReadHeadTimeout  time.Duration // of a begun frame or header block: 10 s
 	IdleTimeout      time.Duration // without a stream: 75 s

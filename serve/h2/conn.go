@@ -82,6 +82,7 @@ type Conn struct {
 	recvWin    int           // what the peer may send on the connection
 	unread     int           // bytes of all streams that no handler has read
 	withheldAt time.Duration // since when credit is kept back; 0: it is not
+	releasedAt time.Duration // when it was given again
 
 	settingsAt time.Duration // when our SETTINGS left unanswered; 0: acknowledged
 	pingAt     time.Duration // when our PING left unanswered; 0: none
@@ -234,6 +235,7 @@ func (c *Conn) work() bool {
 		}
 		if !c.fill() {
 			// The input is drained: whose body is still coming starts now.
+			c.splitData()
 			return c.startDeferred()
 		}
 	}
@@ -269,9 +271,9 @@ func (c *Conn) parse() bool {
 }
 
 // noteHead starts the clock of a begun frame or header block (S-1), and stops
-// it when there is none.
+// it when there is none. DATA has the time of its body (S-2).
 func (c *Conn) noteHead() {
-	if c.block == nil && (c.choked || c.in == nil || c.off == len(c.in.B)) {
+	if c.block == nil && (c.choked || c.in == nil || c.off == len(c.in.B) || c.inData()) {
 		c.headAt = 0
 	} else if c.headAt == 0 {
 		c.headAt = c.now
@@ -300,6 +302,7 @@ func (c *Conn) fill() bool {
 		return c.blocks && c.phase == phaseLinger
 	}
 	if c.blocks {
+		c.splitData()
 		c.startDeferred()
 		if c.rest(); c.phase > phaseOpen {
 			return true
@@ -431,6 +434,9 @@ func (c *Conn) restStreams() {
 	if c.spare != nil {
 		c.spare.free()
 		c.spare = nil
+	}
+	if c.memo != nil && c.memo.large {
+		c.memo = nil
 	}
 	if c.tabled > smallTable {
 		c.streams, c.tabled = nil, 0

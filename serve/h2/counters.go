@@ -23,7 +23,6 @@ type Reason uint8
 
 const (
 	ReasonResets        Reason = iota // rapid reset, in either direction (H2-1, H2-2)
-	ReasonWaiting                     // too many requests wait for handlers (H2-1)
 	ReasonContinuations               // CONTINUATION flood (H2-3)
 	ReasonHeaderList                  // more fields than anybody sends (H2-4)
 	ReasonStalled                     // takes nothing of its answers (H2-5)
@@ -39,7 +38,7 @@ const (
 )
 
 var reasonNames = [numReasons]string{
-	"resets", "waiting requests", "continuations", "header list", "stalled", "control frames", "settings", "empty frames",
+	"resets", "continuations", "header list", "stalled", "control frames", "settings", "empty frames",
 	"priority", "window updates", "overhead", "tiny data", "slow head",
 }
 

@@ -24,7 +24,6 @@ func TestLimitValues(t *testing.T) {
 		got, want any
 	}{
 		{"H2-1 MAX_CONCURRENT_STREAMS", defaultMaxStreams, 100},
-		{"H2-1 waiting requests", waitingFactor, 4},
 		{"H2-1 resets, burst", resetBurst, 200},
 		{"H2-1 resets a second", resetsPerSec, 33},
 		{"H2-3 CONTINUATION frames", maxContinuations, 8},

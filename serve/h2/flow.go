@@ -53,7 +53,9 @@ func (c *Conn) creditConn() {
 		}
 		return
 	}
-	c.withheldAt = 0
+	if c.withheldAt != 0 {
+		c.withheldAt, c.releasedAt = 0, c.clock()
+	}
 	if give < c.cfg.ConnWindow/creditFraction || c.phase > phaseOpen {
 		return
 	}

@@ -13,14 +13,11 @@ import (
 
 // start runs the handler of s, or lets it wait for another one to end: resets
 // do not make room, or a peer could have any number of them running (H2-1).
-// False: overtaken.
+// What waits is an open stream, of which there are MaxStreams at most. False:
+// overtaken.
 func (c *Conn) start(s *stream) bool {
 	if c.running < c.cfg.MaxStreams {
 		return c.serve(s)
-	}
-	if len(c.waiting) >= waitingFactor*c.cfg.MaxStreams {
-		c.calm(ReasonWaiting)
-		return true
 	}
 	c.keep(s)
 	c.waiting = append(c.waiting, s)

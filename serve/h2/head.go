@@ -32,6 +32,7 @@ type head struct {
 type memos struct {
 	slots [2]memo
 	next  int
+	large bool // they hold more than an idle connection may
 }
 
 type memo struct {
@@ -58,17 +59,26 @@ func (c *Conn) decode(fragment []byte) (m *head, ok bool) {
 	c.memo.next ^= 1
 	k.bytes = k.bytes[:0]
 	fields, over, ok := c.decodeFields(k.fields[:0], fragment, hpack.Limits{
-		Fields: c.cfg.Fields, Bytes: c.cfg.FieldBytes, HardFields: hardFields,
+		Fields: c.cfg.Fields, Bytes: c.cfg.FieldBytes, HardFields: max(hardFields, c.cfg.Fields),
 	})
 	if !ok {
 		return nil, false
 	}
 	k.fields = fields
 	k.head.read(fields, over, c.cfg)
+	c.memo.large = c.memo.large || textOf(fields) > maxMemoText
 	if c.dec.Generation() == generation && len(fragment) <= maxMemoBlock {
 		k.bytes, k.generation = append(k.bytes, fragment...), generation
 	}
 	return &k.head, true
+}
+
+// textOf is how many bytes of strings fields refer to.
+func textOf(fields []hpack.Field) (n int) {
+	for i := range fields {
+		n += len(fields[i].Name) + len(fields[i].Value)
+	}
+	return n
 }
 
 // read applies the rules of RFC 9113 §8.2 and §8.3 to a decoded block (H2-9).

@@ -209,14 +209,8 @@ func TestHeaderListLimits(t *testing.T) {
 		bomb(5, 900)
 		c.wantAnswer("900 times", 5, 431, "")
 		c.engine(func(e *Conn) {
-			for _, k := range e.memo.slots {
-				n := 0
-				for _, f := range k.fields {
-					n += len(f.Name) + len(f.Value) + 32
-				}
-				if n > defaultFieldBytes || len(k.fields) > defaultFields {
-					t.Errorf("%d fields of %d bytes are kept", len(k.fields), n)
-				}
+			if e.memo != nil {
+				t.Error("a connection that is idle keeps what a bomb was decoded to")
 			}
 		})
 		bomb(7, 2000)

@@ -11,11 +11,9 @@ import (
 // test that crosses it. Budgets, which refill, are in budget.go.
 const (
 	// MAX_CONCURRENT_STREAMS; also the bound of running handlers, which a reset
-	// stream still counts in (H2-1, CVE-2023-44487). TestRapidReset.
+	// stream still counts in; as many requests may wait for one to end (H2-1,
+	// CVE-2023-44487). TestRapidReset, TestWaitingRequests.
 	defaultMaxStreams = 100
-	// waitingFactor × MaxStreams requests may wait for a handler to end (H2-1).
-	// TestWaitingRequests.
-	waitingFactor = 4
 
 	// Receive windows: of a stream until its handler reads, of a stream whose
 	// handler keeps up, and of the connection. The last also bounds the unread
@@ -102,6 +100,8 @@ const (
 	smallTable = 8
 	// maxMemoBlock: a header block that is remembered, to be compared with the next.
 	maxMemoBlock = 512
+	// maxMemoText of decoded strings may stay with a connection that is idle.
+	maxMemoText = 2 << 10
 	// Twice MAX_CONCURRENT_STREAMS of our resets are remembered, within these
 	// bounds: frames on those streams may be on their way (RFC 9113 §5.1, closed).
 	// TestRFC9113Section8Messages.
@@ -135,18 +135,21 @@ func (cfg Config) withDefaults() Config {
 	set(&cfg.PingTimeout, defaultPingTimeout)
 	setInt(&cfg.BodyMinRate, defaultBodyMinRate)
 	setInt(&cfg.WriteMinRate, defaultWriteMinRate)
-	setInt(&cfg.MaxStreams, defaultMaxStreams)
-	setInt(&cfg.FieldBytes, defaultFieldBytes)
-	setInt(&cfg.Fields, defaultFields)
-	setInt(&cfg.TargetBytes, defaultTargetBytes)
-	setInt(&cfg.StreamWindow, defaultStreamWindow)
-	setInt(&cfg.ConnWindow, defaultConnWindow)
-	if cfg.MaxStreamWindow == 0 {
-		cfg.MaxStreamWindow = max(defaultMaxStreamWindow, cfg.StreamWindow)
+	setSize := func(v *int, d, most int) { // no size is without a bound
+		switch {
+		case *v == 0:
+			*v = d
+		case *v < 0 || *v > most:
+			*v = most
+		}
 	}
-	if cfg.MaxStreams == 0 {
-		cfg.MaxStreams = 1 << 20 // "none": handlers still cost memory each
-	}
+	setSize(&cfg.MaxStreams, defaultMaxStreams, 1<<20)
+	setSize(&cfg.FieldBytes, defaultFieldBytes, frame.MaxWindow)
+	setSize(&cfg.Fields, defaultFields, frame.MaxWindow)
+	setSize(&cfg.TargetBytes, defaultTargetBytes, frame.MaxWindow)
+	setSize(&cfg.StreamWindow, defaultStreamWindow, frame.MaxWindow)
+	setSize(&cfg.MaxStreamWindow, max(defaultMaxStreamWindow, cfg.StreamWindow), frame.MaxWindow)
+	setSize(&cfg.ConnWindow, defaultConnWindow, frame.MaxWindow)
 	return cfg
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -217,8 +218,20 @@ func TestSlowHeaders(t *testing.T) {
 		}
 	})
 	script(t, "S-2 a DATA frame at 300 bytes a second", func(t *testing.T, fm form) {
-		t.Skip("a begun DATA frame has the 10 s of a head, and counts for the rate of the body when it is whole: " +
-			"one of 16 KiB is refused below 1.6 KB/s, though S-2 says 240 B/s")
+		c := connect(t, fm, echoLength)
+		c.post(1, "/")
+		const size, rate = 16384, 300
+		c.say.Reset()
+		c.together = true
+		c.dataEnd(1, pattern(size))
+		stream := c.say.String()
+		c.say.Reset()
+		c.together = false
+		for ; len(stream) > 0; stream = stream[min(rate, len(stream)):] {
+			c.write(stream[:min(rate, len(stream))])
+			time.Sleep(time.Second)
+		}
+		c.wantAnswer("55 s for a frame", 1, 200, strconv.Itoa(size))
 	})
 	script(t, "S-1 none", func(t *testing.T, fm form) {
 		c := connectWith(t, fm, hello, func(cfg *Config) { cfg.ReadHeadTimeout, cfg.IdleTimeout = -1, -1 })
@@ -691,4 +704,13 @@ func TestWriteDeadline(t *testing.T) {
 		time.Sleep(time.Minute)
 		c.wantLive("its timer is gone")
 	})
+}
+
+// echoLength reads all and answers how much it was.
+func echoLength(w http.ResponseWriter, r *http.Request) {
+	n, err := io.Copy(io.Discard, r.Body)
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+	}
+	io.WriteString(w, strconv.FormatInt(n, 10))
 }
