@@ -38,6 +38,7 @@ const (
 	chunkBytes = 24
 	// flushSize is when gathered answers leave, though more requests wait.
 	flushSize = 32 << 10
+	copySize  = 64 << 10 // of one read of what is copied
 	// copyLimit: up to here a body is copied behind its head and leaves with
 	// it; above, the second system call is cheaper than the copy (BenchmarkWrite).
 	copyLimit = 16 << 10

@@ -21,26 +21,7 @@ func (w *response) ReadFrom(src io.Reader) (int64, error) {
 		f.Seek(off+sent, io.SeekStart) // io.Copy would have moved it
 		return sent, err
 	}
-	buf := bufpool.Get(flushSize)
-	defer buf.Release()
-	p := buf.B[:cap(buf.B)]
-	var total int64
-	for {
-		n, rerr := src.Read(p)
-		if n > 0 {
-			m, werr := w.Write(p[:n])
-			total += int64(m)
-			if werr != nil {
-				return total, werr
-			}
-		}
-		if rerr == io.EOF {
-			return total, nil
-		}
-		if rerr != nil {
-			return total, rerr
-		}
-	}
+	return bufpool.Copy(w, src, copySize)
 }
 
 // sendable tells whether src is a part of a regular file that is worth it, and

@@ -314,28 +314,9 @@ func (w *response) discard() {
 	}
 }
 
-// ReadFrom is io.Copy's way in, through a pooled buffer.
-func (w *response) ReadFrom(src io.Reader) (total int64, err error) {
-	buf := bufpool.Get(copySize)
-	defer buf.Release()
-	p := buf.B[:copySize] // whole frames: more would make a short one of each rest
-	for {
-		n, rerr := src.Read(p)
-		if n > 0 {
-			m, werr := w.Write(p[:n])
-			total += int64(m)
-			if werr != nil {
-				return total, werr
-			}
-		}
-		if rerr == io.EOF {
-			return total, nil
-		}
-		if rerr != nil {
-			return total, rerr
-		}
-	}
-}
+// ReadFrom is io.Copy's way in. Whole frames are read at a time: more would make
+// a short one of each rest.
+func (w *response) ReadFrom(src io.Reader) (int64, error) { return bufpool.Copy(w, src, copySize) }
 
 // EnableFullDuplex: HTTP/2 is.
 func (w *response) EnableFullDuplex() error { return nil }
