@@ -3,6 +3,7 @@ package h2
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -127,9 +128,7 @@ func (b *body) giveTrailer() {
 	if r.Trailer == nil {
 		r.Trailer = make(http.Header, len(b.trailer))
 	}
-	for name, values := range b.trailer {
-		r.Trailer[name] = values
-	}
+	maps.Copy(r.Trailer, b.trailer)
 	b.trailer = nil
 }
 

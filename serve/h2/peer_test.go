@@ -140,6 +140,7 @@ func (g got) String() string {
 		if g.ack() {
 			s += " ACK"
 		}
+	default: // its name is enough
 	}
 	return s
 }

@@ -42,7 +42,7 @@ func (c *Conn) take(h frame.Header, p []byte) bool {
 	case frame.TypeWindowUpdate:
 		c.onWindowUpdate(h, p)
 	case frame.TypeRSTStream:
-		c.onRSTStream(h, p)
+		c.onRSTStream(h)
 	case frame.TypePing:
 		c.onPing(h, p)
 	case frame.TypePriority:
@@ -158,7 +158,7 @@ func (c *Conn) onWindowUpdate(h frame.Header, p []byte) {
 }
 
 // onRSTStream: RFC 9113 §6.4. The handler goes on and still counts (H2-1).
-func (c *Conn) onRSTStream(h frame.Header, p []byte) {
+func (c *Conn) onRSTStream(h frame.Header) {
 	if c.isIdle(h.StreamID) {
 		c.fail(frame.ProtocolError, "6.4: RST_STREAM on an idle stream")
 		return
