@@ -53,14 +53,20 @@ func (h *portableH2) Read(p []byte) (int, error) {
 		if n > 0 {
 			return n, nil
 		}
-		h.mu.Lock()
-		done := h.done
-		h.mu.Unlock()
-		if done || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !h.goOn() {
 			return 0, err
 		}
-		h.conn.SetReadDeadline(time.Time{}) // it was tell's
 	}
+}
+
+// goOn takes back the deadline by which tell ended a wait. False: it was Done's.
+func (h *portableH2) goOn() bool {
+	h.mu.Lock() // Done sets both under it
+	defer h.mu.Unlock()
+	if !h.done {
+		h.conn.SetReadDeadline(time.Time{})
+	}
+	return !h.done
 }
 
 // Write keeps p for the writer.

@@ -109,7 +109,10 @@ func (s *SecureServingInfo) options() ServerOptions {
 		o.StreamWindow = secureStreamWindow
 	}
 	if o.ConnWindow == 0 { // streams must not wait for each other's (kubernetes/kubernetes#67902)
-		o.ConnWindow = min(o.StreamWindow*max(1, o.MaxStreams), frameWindowMax)
+		o.ConnWindow = frameWindowMax
+		if o.MaxStreams > 0 {
+			o.ConnWindow = min(o.StreamWindow*o.MaxStreams, frameWindowMax)
+		}
 	}
 	return o
 }

@@ -56,9 +56,12 @@ type ServerOptions struct {
 	// MaxBodyBytes bounds a request body: a longer one fails its reader with
 	// *http.MaxBytesError and is answered 413. None.
 	MaxBodyBytes int64
-	// MaxConnAge ends a connection with an answer after that time, +-10 % (H1-17). 1 h.
+	// MaxConnAge ends a connection with an answer after that time, +-10 % (H1-17);
+	// of HTTP/2 with GOAWAY at the next request, behind which open streams finish. 1 h.
 	MaxConnAge time.Duration
-	// MaxRequestsPerConn ends a connection with the answer of that number. None.
+	// MaxRequestsPerConn ends a connection with the answer of that number; of
+	// HTTP/2 with GOAWAY after so many, +-10 %, and what comes until it has
+	// arrived is served. None.
 	MaxRequestsPerConn int
 
 	// DisableHTTP2 leaves HTTP/1.1 alone: no ALPN h2, no prior knowledge.
@@ -93,7 +96,8 @@ type ServerOptions struct {
 	// EventLoop: see EventLoopMode.
 	EventLoop EventLoopMode
 	// RecycleRequests reuses requests, headers and writers: no allocation a
-	// request, and the handler promises to keep nothing after it returns. A
+	// request, and the handler promises to keep nothing after it returns, also
+	// not in goroutines of its own: what their late calls do is undefined. A
 	// handler with a method RecycleRequests() bool decides for itself.
 	RecycleRequests bool
 

@@ -62,9 +62,8 @@ func (b *body) reset() {
 
 // Read reads the body. It waits when nothing is here: leadership is handed on.
 func (b *body) Read(p []byte) (int, error) {
-	c := b.s.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	b.s.c.mu.Lock()
+	defer b.s.unlock()
 	for {
 		switch {
 		case b.shut:
@@ -74,11 +73,7 @@ func (b *body) Read(p []byte) (int, error) {
 		case len(p) == 0:
 			return 0, nil
 		case b.n > 0:
-			n := b.take(p)
-			if c.out != nil && !c.host.Leading(b.s.turn) {
-				c.flush() // credit that the peer may wait for
-			}
-			return n, nil
+			return b.take(p), nil
 		case b.err != nil:
 			if b.err == io.EOF && b.trailer != nil {
 				b.giveTrailer()
@@ -134,9 +129,8 @@ func (b *body) giveTrailer() {
 
 // Close: the handler wants no more. What is left is thrown away.
 func (b *body) Close() error {
-	c := b.s.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	b.s.c.mu.Lock()
+	defer b.s.unlock()
 	b.close()
 	return nil
 }
@@ -164,7 +158,7 @@ func (b *body) throwAway() {
 
 // abort ends the body early: what is unread is lost.
 func (b *body) abort(why error) {
-	if b.err == nil {
+	if b.err == nil || b.n > 0 {
 		b.err = why
 		b.throwAway()
 	}
@@ -349,6 +343,16 @@ func (b *body) wait() error {
 	return nil // Read looks again
 }
 
+// unlock ends a call of the handler of s. What it has gathered leaves: with the
+// step, while its turn leads, else here.
+func (s *stream) unlock() {
+	c := s.c
+	if c.out != nil && !c.host.Leading(s.turn) {
+		c.flush()
+	}
+	c.end()
+}
+
 // unlockToWait releases the lock and leadership: s is about to wait. Whatever
 // was gathered leaves, with the step that goes on, or here.
 func (c *Conn) unlockToWait(s *stream) {
@@ -371,8 +375,13 @@ func (c *Conn) starved() bool {
 }
 
 // deadline is the earlier of: no byte for BodyIdleTimeout, an average below
-// BodyMinRate once the grace is over. Zero: none.
+// BodyMinRate once the grace is over. Zero: none. It is for a request that is
+// being sent. A tunnel, and a peer that is being answered meanwhile or whose
+// handler asked for full duplex, converse, and may be silent.
 func (b *body) deadline(now time.Time) (due time.Time) {
+	if w := &b.s.w; w.connect || w.duplex || w.headDone {
+		return time.Time{}
+	}
 	cfg := b.s.c.cfg
 	if cfg.BodyIdleTimeout > 0 {
 		due = now.Add(cfg.BodyIdleTimeout)

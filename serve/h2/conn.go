@@ -52,7 +52,7 @@ type Conn struct {
 	budget   budget
 
 	// Streams.
-	streams  map[uint32]*stream // open ones, but for the one whose handler runs inline
+	streams  map[uint32]*stream // open ones, but for one without a body whose handler runs inline
 	tabled   int                // the most that streams has held
 	inline   *stream            // that one
 	open     int                // streams in the protocol's sense
@@ -72,7 +72,10 @@ type Conn struct {
 	choked    bool // the peer asks and does not read: neither do we
 	control   int  // control frames in out, or behind it in the host
 	fresh     int  // of them, in out
-	held      int  // bytes in the output queues of all streams
+	marked    int  // of them, written before markAt
+	written   int64
+	markAt    int64 // in what was written
+	held      int   // bytes in the output queues of all streams
 	sched     schedule
 	wake      bool          // the next leader has something to do here
 	stallAt   time.Duration // when stalled output is looked at next; 0: there is none
@@ -191,15 +194,7 @@ func (c *Conn) begin(now time.Time) {
 	c.mu.Lock()
 	c.now = now.Sub(epoch)
 	c.detach()
-	if c.control > c.fresh && c.host.Buffered() == 0 {
-		c.control = c.fresh // what was sent has left
-	}
-	if c.choked && c.host.Buffered() <= maxUnsent {
-		c.choked = false
-		if c.resumed != nil {
-			c.resumed.Broadcast()
-		}
-	}
+	c.setChoked(c.choked && c.host.Buffered() > maxUnsent)
 }
 
 // detach lets the handler that was overtaken keep its stream.

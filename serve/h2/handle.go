@@ -83,6 +83,14 @@ func (c *Conn) handle(s *stream) (inline bool) {
 	returned := false
 	defer func() {
 		v := recover()
+		// What may wait for a disk or a log comes before the lock, and while the
+		// handler may still be overtaken.
+		if s.req.MultipartForm != nil {
+			s.req.MultipartForm.RemoveAll() // as net/http: its temporary files
+		}
+		if v != nil {
+			c.notePanic(v)
+		}
 		if s.turn != 0 {
 			inline = c.host.EndTurn(s.turn)
 		}
@@ -91,7 +99,8 @@ func (c *Conn) handle(s *stream) (inline bool) {
 		if c.inline == s {
 			c.inline = nil
 		}
-		c.finishStream(s, v, returned)
+		s.w.aborted = !returned
+		c.finishStream(s)
 		if v == nil && !returned {
 			c.end() // runtime.Goexit unwinds on: nobody else unlocks
 		}
@@ -106,21 +115,12 @@ func (c *Conn) handle(s *stream) (inline bool) {
 
 // finishStream ends an exchange: no call of its handler gets in any more, and
 // the answer is completed.
-func (c *Conn) finishStream(s *stream, panicked any, returned bool) {
+func (c *Conn) finishStream(s *stream) {
 	c.running--
 	s.returned = true
 	s.exposed = s.ctx.Cancel(context.Canceled)
 	if s.waiters != nil {
 		s.waiters.stop()
-	}
-	if s.req.MultipartForm != nil {
-		s.req.MultipartForm.RemoveAll() // as net/http: its temporary files
-	}
-	if !returned {
-		s.w.aborted = true
-		if panicked != nil {
-			c.notePanic(panicked)
-		}
 	}
 	if s.w.complete() {
 		c.cfg.Counters.Requests.Add(1)

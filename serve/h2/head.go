@@ -3,6 +3,7 @@ package h2
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"unsafe"
 
 	"github.com/penstock-edge/penstock/serve/h2/hpack"
@@ -88,8 +89,7 @@ func (h *head) read(fields []hpack.Field, over bool, cfg *Config) {
 		h.status = http.StatusRequestHeaderFieldsTooLarge
 		return
 	}
-	p := pseudo{}
-	cookies := -1
+	p := pseudo{cookie: -1}
 	for i := range fields {
 		f := &fields[i]
 		if len(f.Name) > 0 && f.Name[0] == ':' {
@@ -100,11 +100,14 @@ func (h *head) read(fields []hpack.Field, over bool, cfg *Config) {
 			}
 		} else {
 			p.fields++
-			h.field(f, &p, &cookies)
+			h.field(f, &p)
 		}
 		if h.fault != "" {
 			return
 		}
+	}
+	if len(p.crumbs) > 1 {
+		h.values[p.cookie] = strings.Join(p.crumbs, "; ")
 	}
 	h.check(&p, cfg)
 }
@@ -117,6 +120,8 @@ type pseudo struct {
 	hosts                                     int
 	badExpect                                 bool
 	authorityValue                            string
+	cookie                                    int // where the Cookie field is; -1: there is none
+	crumbs                                    []string
 }
 
 // take takes a pseudo-field. False: repeated or unknown.
@@ -142,7 +147,7 @@ func (p *pseudo) take(h *head, f *hpack.Field) bool {
 }
 
 // field takes a regular field.
-func (h *head) field(f *hpack.Field, p *pseudo, cookies *int) {
+func (h *head) field(f *hpack.Field, p *pseudo) {
 	if !validName(f.Name) || !validValue(f.Value) {
 		h.fault = "8.2.1: a field name or value with forbidden bytes"
 		return
@@ -176,11 +181,11 @@ func (h *head) field(f *hpack.Field, p *pseudo, cookies *int) {
 		return // as net/http: it is met here
 	case "Cookie":
 		// RFC 9113 §8.2.3: crumbs are one field for all but HTTP/2.
-		if *cookies >= 0 {
-			h.values[*cookies] += "; " + f.Value
+		p.crumbs = append(p.crumbs, f.Value)
+		if p.cookie >= 0 {
 			return
 		}
-		*cookies = len(h.values)
+		p.cookie = len(h.values)
 	case "Trailer":
 		h.trailer = true
 	case "Priority":

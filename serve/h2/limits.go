@@ -143,7 +143,7 @@ func (cfg Config) withDefaults() Config {
 			*v = most
 		}
 	}
-	setSize(&cfg.MaxStreams, defaultMaxStreams, 1<<20)
+	setSize(&cfg.MaxStreams, defaultMaxStreams, 1<<16)
 	setSize(&cfg.FieldBytes, defaultFieldBytes, frame.MaxWindow)
 	setSize(&cfg.Fields, defaultFields, frame.MaxWindow)
 	setSize(&cfg.TargetBytes, defaultTargetBytes, frame.MaxWindow)

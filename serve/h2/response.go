@@ -24,6 +24,7 @@ type response struct {
 	written   int64 // bytes of content that the handler wrote
 	isHead    bool
 	connect   bool // extended CONNECT: content is a tunnel
+	duplex    bool // EnableFullDuplex was called
 	headDone  bool // HEADERS were framed
 	noBody    bool // HEAD, 204, 304
 	continued bool // 100 was sent
@@ -52,7 +53,7 @@ func (w *response) reset() {
 	clear(fields)
 	w.s, w.header, w.trailers, w.fields = nil, h, trailers, fields[:0]
 	w.status, w.length, w.written = 0, 0, 0
-	w.isHead, w.connect, w.headDone, w.noBody, w.continued, w.aborted, w.over = false, false, false, false, false, false, false
+	w.isHead, w.connect, w.duplex, w.headDone, w.noBody, w.continued, w.aborted, w.over = false, false, false, false, false, false, false, false
 	w.own, w.kept = own{}, nil
 }
 
@@ -67,20 +68,33 @@ func (w *response) Header() http.Header {
 // WriteHeader sends an informational head at once, and notes a final one: it
 // is framed with the first bytes of the content, or at the end.
 func (w *response) WriteHeader(status int) {
-	w.s.c.mu.Lock()
-	defer w.s.c.mu.Unlock()
-	w.writeHeader(status)
+	if !w.lockedWriteHeader(status) { // told without the lock: a log may wait
+		w.s.c.cfg.ErrorLog.Warn("http2: superfluous response.WriteHeader call", slog.Int("status", status))
+	}
 }
 
-func (w *response) writeHeader(status int) {
+// lockedWriteHeader is writeHeader; false: a final head was there already.
+func (w *response) lockedWriteHeader(status int) bool {
+	w.s.c.mu.Lock()
+	defer w.s.unlock()
+	if w.status != 0 && !w.over {
+		checkStatus(status)
+		return false
+	}
+	w.writeHeader(status)
+	return true
+}
+
+func checkStatus(status int) {
 	if status < 100 || status > 999 {
 		panic(fmt.Sprintf("invalid WriteHeader code %v", status)) // as net/http
 	}
+}
+
+func (w *response) writeHeader(status int) {
+	checkStatus(status)
 	switch {
 	case w.over:
-		return
-	case w.status != 0:
-		w.s.c.cfg.ErrorLog.Warn("http2: superfluous response.WriteHeader call", slog.Int("status", status))
 		return
 	case status == http.StatusSwitchingProtocols:
 		return // RFC 9113 §8.6: HTTP/2 has none; the final status is still to come
@@ -95,7 +109,7 @@ func (w *response) writeHeader(status int) {
 func (w *response) Write(p []byte) (int, error) {
 	c := w.s.c
 	c.mu.Lock()
-	defer c.end()
+	defer w.s.unlock()
 	return w.write(p)
 }
 
@@ -134,9 +148,6 @@ func (w *response) write(p []byte) (int, error) {
 	}
 	if err := w.sendPiece(p, last); err != nil {
 		return 0, w.failed(err)
-	}
-	if !w.s.c.host.Leading(w.s.turn) {
-		w.s.c.flush() // no step is about to
 	}
 	return n, nil
 }
@@ -234,7 +245,7 @@ func (w *response) Flush() { _ = w.FlushError() }
 func (w *response) FlushError() error {
 	c := w.s.c
 	c.mu.Lock()
-	defer c.end()
+	defer w.s.unlock()
 	if err := w.before(0); err != nil {
 		return err
 	}
@@ -271,6 +282,7 @@ func (w *response) complete() bool {
 	}
 	w.sendHead(nil, true)
 	if s.sendClosed {
+		w.discard() // HEAD
 		return true
 	}
 	if w.length >= 0 && w.written != w.length && !w.noBody {
@@ -292,7 +304,7 @@ func (w *response) complete() bool {
 // sendEnd sends the rest of a good answer, and its end.
 func (w *response) sendEnd() bool {
 	s := w.s
-	s.trailer = w.hasTrailers()
+	s.trailer = w.noteTrailers()
 	k := w.kept
 	w.kept = nil
 	var rest []byte
@@ -318,8 +330,14 @@ func (w *response) discard() {
 // a short one of each rest.
 func (w *response) ReadFrom(src io.Reader) (int64, error) { return bufpool.Copy(w, src, copySize) }
 
-// EnableFullDuplex: HTTP/2 is.
-func (w *response) EnableFullDuplex() error { return nil }
+// EnableFullDuplex says that the peer may be silent for long while the handler
+// waits for it (S-2 does not count). HTTP/2 is full duplex in any case.
+func (w *response) EnableFullDuplex() error {
+	w.s.c.mu.Lock()
+	defer w.s.unlock()
+	w.duplex = true
+	return nil
+}
 
 // SetReadDeadline bounds the reads of this request's body (http.ResponseController).
 func (w *response) SetReadDeadline(t time.Time) error {
@@ -346,8 +364,9 @@ type deadlines struct {
 
 // setDeadline replaces one of the two.
 func (s *stream) setDeadline(t time.Time, which func(*deadlines) **time.Timer, apply func(d *deadlines, late bool)) error {
-	s.c.mu.Lock()
-	defer s.c.mu.Unlock()
+	c := s.c // a timer that fires late must not ask the stream, which may be another's
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if s.w.over {
 		return errOver
 	}
@@ -371,8 +390,8 @@ func (s *stream) setDeadline(t time.Time, which func(*deadlines) **time.Timer, a
 	}
 	var mine *time.Timer
 	mine = time.AfterFunc(wait, func() {
-		s.c.mu.Lock()
-		defer s.c.mu.Unlock()
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		if *timer == mine { // not replaced while it fired
 			apply(d, true)
 		}

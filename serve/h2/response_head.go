@@ -211,17 +211,28 @@ func (w *response) sendInterim(status int, header http.Header) {
 	c.flush()
 }
 
-// hasTrailers tells whether a trailer section follows the content.
-func (w *response) hasTrailers() bool {
+// noteTrailers notes the trailer section as the handler has left it: it may be
+// sent when the handler has long returned. False: there is none.
+func (w *response) noteTrailers() bool {
+	w.fields = w.fields[:0]
 	if w.isHead || w.noBody && !w.own.late && len(w.trailers) == 0 {
 		return false
 	}
 	for _, name := range w.trailers {
-		if len(w.header[name]) > 0 {
-			return true
+		for _, v := range w.header[name] {
+			w.fields = append(w.fields, field{name, v})
 		}
 	}
-	return w.hasLateTrailers()
+	for key, values := range w.header {
+		name, ok := strings.CutPrefix(key, http.TrailerPrefix)
+		if !ok || semantics.ForbiddenTrailer(name) {
+			continue
+		}
+		for _, v := range values {
+			w.fields = append(w.fields, field{name, v})
+		}
+	}
+	return len(w.fields) > 0
 }
 
 // hasLateTrailers tells whether the handler has set a trailer field by prefix.
@@ -241,19 +252,8 @@ func (w *response) sendTrailers() {
 	out := c.gather(headRoom)
 	at := len(out.B)
 	b := c.enc.BeginBlock(frame.BeginHeaders(out.B))
-	for _, name := range w.trailers {
-		for _, v := range w.header[name] {
-			b = w.appendField(b, name, v)
-		}
-	}
-	for key, values := range w.header {
-		name, ok := strings.CutPrefix(key, http.TrailerPrefix)
-		if !ok || semantics.ForbiddenTrailer(name) {
-			continue
-		}
-		for _, v := range values {
-			b = w.appendField(b, name, v)
-		}
+	for i := range w.fields {
+		b = w.appendField(b, w.fields[i].name, w.fields[i].value)
 	}
 	out.B = frame.FinishHeaders(b, at, s.id, frame.FlagEndStream, frame.DefaultMaxSize)
 	c.closeSend(s)

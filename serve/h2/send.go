@@ -38,15 +38,21 @@ func (c *Conn) flush() {
 		return
 	}
 	c.out, c.fresh = nil, 0
+	c.written += int64(len(out.B))
 	if len(out.B) > 0 && c.writeErr == nil {
 		_, c.writeErr = c.host.Write(out.B)
 	}
 	out.Release()
-	left := c.host.Buffered()
-	if left == 0 {
-		c.control = 0
+	c.setChoked(c.host.Buffered() > maxUnsent)
+}
+
+// setChoked notes whether the peer leaves too much unread. The portable form's
+// reader waits for the end of it.
+func (c *Conn) setChoked(choked bool) {
+	if c.choked && !choked && c.resumed != nil {
+		c.resumed.Broadcast()
 	}
-	c.choked = left > maxUnsent
+	c.choked = choked
 }
 
 // full tells whether n bytes more would be too many for one write.

@@ -1,7 +1,7 @@
 package h2
 
 import (
-	"maps"
+	"cmp"
 	"slices"
 
 	"github.com/penstock-edge/penstock/serve/bufpool"
@@ -79,12 +79,21 @@ func (c *Conn) apply(s frame.Setting) bool {
 func (c *Conn) resizeWindows(size int) bool {
 	by := size - c.streamWin
 	c.streamWin = size
-	for _, id := range slices.Sorted(maps.Keys(c.streams)) { // for the schedule
-		s := c.streams[id]
+	if by == 0 {
+		return true
+	}
+	var opened []*stream
+	for _, s := range c.streams {
 		if s.sendWin += by; s.sendWin > frame.MaxWindow {
 			c.fail(frame.FlowControlError, "6.9.2: SETTINGS lift a window above 2^31-1")
 			return false
 		}
+		if s.out != nil && !s.queued {
+			opened = append(opened, s)
+		}
+	}
+	slices.SortFunc(opened, func(a, b *stream) int { return cmp.Compare(a.id, b.id) }) // their turns
+	for _, s := range opened {
 		c.sched.add(s)
 	}
 	return true
@@ -103,6 +112,7 @@ func (c *Conn) mayControl() bool {
 // roomForControl: a peer that asks and never reads has maxQueuedControl answers
 // waiting. False: it is over.
 func (c *Conn) roomForControl() bool {
+	c.countControl()
 	if c.control < maxQueuedControl || c.takesControl() {
 		return true
 	}
@@ -114,9 +124,20 @@ func (c *Conn) roomForControl() bool {
 // all that were gathered had the chance to leave: a burst, or the portable
 // form's writer, of whom only Buffered tells, is no flood.
 func (c *Conn) takesControl() bool {
-	if c.host.Buffered() == 0 {
-		c.control = c.fresh
-	}
 	c.flush()
+	c.countControl()
 	return c.control < maxQueuedControl
+}
+
+// countControl takes the control frames that have left out of the count: those
+// before a mark in what was written, once the host has nothing of before it.
+func (c *Conn) countControl() {
+	if c.control == 0 || c.written-int64(c.host.Buffered()) < c.markAt {
+		return
+	}
+	c.control -= c.marked
+	c.marked, c.markAt = c.control-c.fresh, c.written
+	if c.host.Buffered() == 0 {
+		c.control, c.marked = c.fresh, 0
+	}
 }

@@ -101,6 +101,7 @@ func (c *Conn) takeDeferred(s *stream) bool {
 
 // endStreams drops all streams, with their connection.
 func (c *Conn) endStreams(why error) {
+	c.waiting, c.deferred = nil, nil // drop need not look for each of them
 	for _, s := range c.streams {
 		c.drop(s, why)
 	}

@@ -97,10 +97,10 @@ func (c *Conn) newStream(id uint32) *stream {
 }
 
 // recycle keeps a stream that is closed and whose handler has returned, for the
-// next request. A detached one is left to the garbage collector: somebody may
-// be telling its context of a reset right now.
+// next request. A detached one is left to the garbage collector, and one with
+// deadlines: somebody may be telling it of a reset, or a timer fire, right now.
 func (c *Conn) recycle(s *stream) {
-	if !c.cfg.Recycle || !s.gone || s.detached || s.exposed {
+	if !c.cfg.Recycle || !s.gone || s.detached || s.exposed || s.waiters != nil {
 		return
 	}
 	s.reset()
