@@ -47,7 +47,7 @@ fuzz: ## fuzz every target for FUZZTIME (default 20s), one after another
 	for file in $$(grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' .); do \
 		for name in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+)\(.*/\1/p' "$$file"); do \
 			found=1; echo "== $$name ($$(dirname "$$file"))"; \
-			$(GO) test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZTIME) "$$(dirname "$$file")" || exit 1; \
+			$(GO) test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=2s "$$(dirname "$$file")" || exit 1; \
 		done; \
 	done; \
 	if [ $$found = 0 ]; then echo 'no fuzz targets found' >&2; exit 1; fi

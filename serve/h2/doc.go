@@ -57,6 +57,12 @@
 //   - No server push; http.Pusher is not implemented.
 //   - RFC 7540's dependency tree is ignored (RFC 9113 §5.3); RFC 9218 counts.
 //   - A handler that stops reading its body holds the stream's window; see flow.go.
+//   - A trailer field that is set by http.TrailerPrefix after the last byte of a
+//     declared Content-Length comes too late: END_STREAM has gone with that byte.
+//   - A reset, also our own of an aborted answer, drops what waits in the queue
+//     of its stream.
+//   - PRIORITY_UPDATE for a stream that is not open yet is ignored.
+//   - MaxConnAge is looked at when a request begins.
 //   - CONNECT without :protocol is refused with 405: an origin is no tunnel.
 //
 // It may change before v1.
