@@ -26,7 +26,7 @@
 //
 // # Reading path
 //
-//	OnReadable -> work -> parse (conn.go)       whole frames of a lent buffer
+//	OnReadable -> work -> parse (input.go)      whole frames of a lent buffer
 //	           -> take (recv.go)                by type, each RFC clause above its branch
 //	           -> onBlock (headers.go) -> decode (head.go): HPACK and the rules for messages;
 //	              a block that equals one of the last two is compared instead
