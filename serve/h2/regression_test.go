@@ -70,16 +70,23 @@ func TestCookieCrumbs(t *testing.T) {
 func TestDeadlinesAreNotRecycled(t *testing.T) {
 	script(t, "a deadline far ahead", func(t *testing.T, fm form) {
 		c := connectWith(t, fm, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				io.Copy(io.Discard, r.Body)
+				return
+			}
 			http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Hour))
 			hello(w, r)
 		}, func(cfg *Config) { cfg.Recycle = true })
-		c.get(1, "/")
-		c.wantAnswer("an answer", 1, 200, "hello")
+		c.post(1, "/") // open meanwhile, or an idle connection would give up its spare
+		c.get(3, "/")
+		c.wantAnswer("an answer", 3, 200, "hello")
 		c.engine(func(e *Conn) {
 			if e.spare != nil {
 				t.Error("a stream with a timer waits for its next request")
 			}
 		})
+		c.dataEnd(1, "")
+		c.wantAnswer("the other", 1, 200, "")
 	})
 }
 
@@ -87,7 +94,8 @@ func TestDeadlinesAreNotRecycled(t *testing.T) {
 // held goes back, also of a body that had come whole.
 func TestWithheldBodiesGiveBack(t *testing.T) {
 	script(t, "whole bodies that nobody reads", func(t *testing.T, fm form) {
-		c := connect(t, fm, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		done := make(chan struct{}) // they do not end with their streams
+		c := connect(t, fm, func(w http.ResponseWriter, r *http.Request) { <-done })
 		u := newUploader(c)
 		ids := odd(1, 63)
 		u.begin("/", defaultStreamWindow, ids...)
@@ -103,6 +111,8 @@ func TestWithheldBodiesGiveBack(t *testing.T) {
 				t.Errorf("%d bytes are still unread, withheld %v", e.unread, e.withheldAt != 0)
 			}
 		})
+		close(done)
+		c.settle()
 		c.queue = nil
 	})
 }
