@@ -66,6 +66,17 @@
 // net.ErrClosed. An event loop takes the same steps by [Group.Quiesce],
 // [Group.RoundTrip], Socket.Accept until EAGAIN, and Close.
 //
+// # UDP, for HTTP/3
+//
+// A [PacketGroup] is N UDP sockets on one address. UDP has no connections, so
+// there is nothing to accept: Linux chooses a socket for every datagram. A
+// program of six instructions, attached to the group, takes those of a QUIC
+// connection that stands to the socket its connection ID names, wherever the
+// client has moved to, and leaves handshakes to the kernel's hash; packet.go has
+// the picture. Where that cannot be had the group has one socket, because the
+// wrong one would kill the connection. A port that anybody has is refused
+// without a probe: Linux lets a socket with a program join no group.
+//
 // # Limits
 //
 //	accept queue          4096 a socket      Config.Backlog; net.core.somaxconn cuts it
@@ -79,6 +90,9 @@
 //	                      a time
 //	drain                 200 ms + 2 s       RoundTrip; the rest only where descriptors lack
 //	inherited sockets     4096               TestInheritedEnvironment
+//	UDP sockets           256 a group        one byte of a connection ID tells them apart (TestPacketConfigLimits)
+//	UDP buffers           7 MiB a socket     PacketConfig.ReadBuffer, WriteBuffer; net.core.rmem_max and wmem_max
+//	                                         cut them (TestPacketSmallBuffersAreLogged)
 //
 // # Limitations
 //
@@ -93,6 +107,9 @@
 //     later, also if another process of a joined group would have taken it.
 //   - A Spare's descriptor can be taken by other parts of the process, in the
 //     moment in which it is given up; the next free one is reserved again.
+//   - A PacketGroup of several sockets can still be joined, once it is bound, by
+//     a stranger of the same user who sets SO_REUSEPORT. He gets a share of the
+//     handshakes, and of later packets none.
 //   - Systems other than Linux have one socket, listen at Bind, cannot quiesce
 //     (what arrives during the drain may be reset), have no raw Accept, and
 //     take of the socket options keep-alive alone.

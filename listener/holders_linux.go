@@ -19,11 +19,17 @@ const maxHolders = 8
 
 // inUse makes the error of a taken address, and looks up in /proc who has it.
 func inUse(cfg *Config, e endpoint, err error) error {
+	const net = "/proc/thread-self/net/"
 	var sockets []procSocket
-	if e.family == unix.AF_UNIX {
+	switch {
+	case e.family == unix.AF_UNIX:
 		sockets = unixSockets(e.path)
-	} else {
-		sockets = append(tcpSockets("/proc/thread-self/net/tcp", e), tcpSockets("/proc/thread-self/net/tcp6", e)...)
+	case strings.HasPrefix(cfg.Network, "udp"):
+		const unconnected = "07"
+		sockets = append(inetSockets(net+"udp", unconnected, e), inetSockets(net+"udp6", unconnected, e)...)
+	default:
+		const listening = "0A"
+		sockets = append(inetSockets(net+"tcp", listening, e), inetSockets(net+"tcp6", listening, e)...)
 	}
 	return &InUseError{Network: cfg.Network, Address: cfg.Address, Holders: holders(sockets), Err: err}
 }
@@ -34,12 +40,11 @@ type procSocket struct {
 	uid   int
 }
 
-// tcpSockets lists the listening sockets on e in a table of proc_net_tcp(5):
-// "sl local rem st tx:rx tr:tm retr uid timeout inode".
-func tcpSockets(table string, e endpoint) (found []procSocket) {
-	const listening = "0A"
+// inetSockets lists the sockets on e that are in a state, from a table like that
+// of proc_net_tcp(5): "sl local rem st tx:rx tr:tm retr uid timeout inode".
+func inetSockets(table, state string, e endpoint) (found []procSocket) {
 	eachLine(table, func(f []string) {
-		if len(f) < 10 || f[3] != listening {
+		if len(f) < 10 || f[3] != state {
 			return
 		}
 		if a, ok := parseProcAddr(f[1]); !ok || a.Port() != e.port || !overlap(a.Addr(), e.addr) {

@@ -9,7 +9,8 @@ import (
 
 // The timeline of a stop:
 //
-//	Shutdown ──┬─ answers carry Connection: close, idle connections close
+//	Shutdown ──┬─ answers carry Connection: close and no Alt-Svc, idle connections
+//	           │  close, those of HTTP/2 and HTTP/3 are sent GOAWAY
 //	           ├─ listening sockets are quiesced: no new connection begins
 //	           ├─ one round trip later each accept queue is emptied and closed  ── listeners stopped
 //	           ├─ requests finish; the last connection of each shard goes       ── drained
@@ -49,6 +50,10 @@ func (s *Server) beginDrain() {
 	s.drainedFrom = before
 	s.mu.Unlock()
 	s.draining.Store(true)
+	s.altSvc.Set("")
+	for _, q := range s.quicServices() {
+		q.engine.Drain()
+	}
 	for _, sh := range shards {
 		sh.Drain()
 	}
@@ -118,6 +123,9 @@ func (s *Server) live() (n int64) {
 	for _, sh := range s.shards {
 		n += sh.Live()
 	}
+	for _, q := range s.quics {
+		n += q.live()
+	}
 	return n + int64(s.portables.open())
 }
 
@@ -130,7 +138,12 @@ func (s *Server) Close() error {
 	shards, services := s.shards, s.services
 	s.mu.Unlock()
 	s.draining.Store(true)
+	s.altSvc.Set("")
 	var cut sync.WaitGroup
+	for _, q := range s.quicServices() {
+		q.engine.Drain()
+		cut.Go(func() { s.stats.Cut.Add(int64(q.engine.Cut())) })
+	}
 	for _, sh := range shards {
 		cut.Add(1)
 		sh.Drain()
@@ -183,6 +196,9 @@ func (s *Server) endShards() {
 		return
 	}
 	s.pressure.stop()
+	for _, q := range s.quicServices() {
+		q.end()
+	}
 	for _, sh := range shards {
 		sh.Stop()
 	}

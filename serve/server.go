@@ -35,12 +35,14 @@ type Server struct {
 	closed    bool
 	shards    []*shard.Shard
 	services  []*service
+	quics     []*quicService
 	portables registry
 
 	emptyMu sync.Mutex
 	empty   chan struct{} // closed when the last connection goes; nil: nobody waits
 
 	date        semantics.DateCache
+	altSvc      semantics.AltSvc // of answers over TLS, while HTTP/3 is served
 	keys        *certs.TicketKeys
 	gate        *listener.Gate
 	handshakes  *handshakeSlots
@@ -209,24 +211,33 @@ func (svc *service) spread() error {
 
 func (svc *service) newPart() *part {
 	s := svc.srv
-	h := s.Handler
-	if h == nil {
-		h = http.DefaultServeMux
+	h := s.handler()
+	face := s.face(svc.listener.Addr(), svc.tlsConfig)
+	var alt *semantics.AltSvc
+	if svc.tlsConfig != nil {
+		alt = &s.altSvc // an https origin's alternatives (RFC 7838 §2.1)
 	}
-	h = s.pressure.guard(h)
-	face := s.face(svc)
-	p := &part{svc: svc, h1: s.Options.h1Config(h, face, &s.date), h2: s.Options.h2Config(h, face, &s.date)}
+	p := &part{svc: svc, h1: s.Options.h1Config(h, face, &s.date, alt), h2: s.Options.h2Config(h, face, &s.date, alt)}
 	if svc.tlsConfig == nil && !s.Options.DisableHTTP2 {
 		p.h1.Preface = switchToHTTP2
 	}
 	return p
 }
 
+// handler is what answers, behind the server's own guard.
+func (s *Server) handler() http.Handler {
+	h := s.Handler
+	if h == nil {
+		h = http.DefaultServeMux
+	}
+	return s.pressure.guard(h)
+}
+
 // face is the *http.Server that handlers find in their context: settings to
 // look at, it never serves.
-func (s *Server) face(svc *service) *http.Server {
+func (s *Server) face(addr net.Addr, cfg *tls.Config) *http.Server {
 	return &http.Server{
-		Addr: svc.listener.Addr().String(), Handler: s.Handler, TLSConfig: svc.tlsConfig,
+		Addr: addr.String(), Handler: s.Handler, TLSConfig: cfg,
 		ReadHeaderTimeout: s.Options.ReadHeadTimeout, IdleTimeout: s.Options.IdleTimeout, MaxHeaderBytes: s.Options.MaxHeaderBytes,
 	}
 }
@@ -246,6 +257,9 @@ func (s *Server) acceptFailed(err error) {
 		defer s.mu.Unlock()
 		for _, svc := range s.services {
 			svc.finish(err)
+		}
+		for _, q := range s.quics {
+			q.finish(err)
 		}
 	}()
 }

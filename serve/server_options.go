@@ -10,6 +10,7 @@ import (
 
 	"github.com/penstock-edge/penstock/serve/h1"
 	"github.com/penstock-edge/penstock/serve/h2"
+	"github.com/penstock-edge/penstock/serve/h3"
 	"github.com/penstock-edge/penstock/serve/semantics"
 )
 
@@ -64,21 +65,32 @@ type ServerOptions struct {
 	// arrived is served. None.
 	MaxRequestsPerConn int
 
+	// EarlyData accepts 0-RTT over HTTP/3, for GET and HEAD without content; other
+	// early requests are answered 425. What is replayed by somebody on the
+	// way is served again.
+	EarlyData bool
+	// HTTP3ResetKey and HTTP3TokenKey seal stateless resets and address tokens of
+	// HTTP/3. Processes that share an address need the same ones, and a restarted
+	// process the former ones, or clients of the one before wait for their idle
+	// timeout (RFC 9000 §10.3). If zero, random.
+	HTTP3ResetKey, HTTP3TokenKey [32]byte
+
 	// DisableHTTP2 leaves HTTP/1.1 alone: no ALPN h2, no prior knowledge.
 	DisableHTTP2 bool
 	// DisableHTTP1 leaves HTTP/2 alone: no ALPN http/1.1, and clear connections
 	// must begin with HTTP/2's preface (for gRPC backends, say). Both set is an
 	// error of Serve.
 	DisableHTTP1 bool
-	// MaxStreams bounds the streams of an HTTP/2 connection, and its handlers
-	// that run (H2-1). 100.
+	// MaxStreams bounds the streams of an HTTP/2 or HTTP/3 connection, and its
+	// handlers that run (H2-1). 100.
 	MaxStreams int
-	// StreamWindow is what a peer may send on an HTTP/2 stream before its handler
-	// reads; MaxStreamWindow what that grows to for a handler that keeps up.
-	// 64 KiB; 1 MiB.
+	// StreamWindow is what a peer may send on an HTTP/2 or HTTP/3 stream before its
+	// handler reads; MaxStreamWindow what that grows to for a handler that keeps
+	// up. 64 KiB, of HTTP/3 256 KiB; 1 MiB.
 	StreamWindow, MaxStreamWindow int
 	// ConnWindow is the same for an HTTP/2 connection. Credit is given as long as
 	// less than it is unread in all streams, which can hold twice as much. 1 MiB.
+	// Of HTTP/3 it bounds what is unread. 2 MiB.
 	ConnWindow int
 	// PingInterval is how long an HTTP/2 connection is silent before a PING asks
 	// whether its peer is there; PingTimeout is how long it has for the answer.
@@ -174,10 +186,11 @@ func noneIfNegative(n int) int {
 }
 
 // h1Config is the engine's configuration for one shard's connections.
-func (o *ServerOptions) h1Config(h http.Handler, face *http.Server, date *semantics.DateCache) *h1.Config {
+func (o *ServerOptions) h1Config(h http.Handler, face *http.Server, date *semantics.DateCache, alt *semantics.AltSvc) *h1.Config {
 	return h1.Complete(h1.Config{
 		Handler: h,
 		Server:  face,
+		AltSvc:  alt,
 		Limits: h1.Limits{
 			FieldBytes:  noneIfNegative(o.MaxHeaderBytes),
 			Fields:      noneIfNegative(o.MaxHeaderFields),
@@ -196,11 +209,43 @@ func (o *ServerOptions) h1Config(h http.Handler, face *http.Server, date *semant
 	})
 }
 
+// h3Config is the HTTP/3 engine's.
+func (o *ServerOptions) h3Config(h http.Handler, face *http.Server, date *semantics.DateCache) h3.Config {
+	return h3.Config{
+		Handler:          h,
+		Server:           face,
+		FieldBytes:       noneIfNegative(o.MaxHeaderBytes),
+		Fields:           noneIfNegative(o.MaxHeaderFields),
+		TargetBytes:      noneIfNegative(o.MaxTargetBytes),
+		MaxStreams:       o.MaxStreams,
+		StreamWindow:     o.StreamWindow,
+		MaxStreamWindow:  o.MaxStreamWindow,
+		ConnWindow:       o.ConnWindow,
+		MaxHandshakes:    o.MaxHandshakes,
+		ReadHeadTimeout:  o.ReadHeadTimeout,
+		IdleTimeout:      o.IdleTimeout,
+		BodyIdleTimeout:  o.BodyIdleTimeout,
+		BodyMinRate:      o.BodyMinRate,
+		WriteIdleTimeout: o.WriteIdleTimeout,
+		WriteMinRate:     o.WriteMinRate,
+		MaxConnAge:       o.MaxConnAge,
+		MaxRequests:      max(0, o.MaxRequestsPerConn),
+		MaxBodyBytes:     max(0, o.MaxBodyBytes),
+		Early:            o.EarlyData,
+		ResetKey:         o.HTTP3ResetKey,
+		TokenKey:         o.HTTP3TokenKey,
+		Recycle:          o.RecycleRequests,
+		Date:             date,
+		ErrorLog:         o.log(),
+	}
+}
+
 // h2Config is the HTTP/2 engine's.
-func (o *ServerOptions) h2Config(h http.Handler, face *http.Server, date *semantics.DateCache) *h2.Config {
+func (o *ServerOptions) h2Config(h http.Handler, face *http.Server, date *semantics.DateCache, alt *semantics.AltSvc) *h2.Config {
 	return h2.Complete(h2.Config{
 		Handler:          h,
 		Server:           face,
+		AltSvc:           alt,
 		FieldBytes:       noneIfNegative(o.MaxHeaderBytes),
 		Fields:           noneIfNegative(o.MaxHeaderFields),
 		TargetBytes:      noneIfNegative(o.MaxTargetBytes),

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/penstock-edge/penstock/serve/h2"
+	"github.com/penstock-edge/penstock/serve/h3"
 )
 
 // stats are the server's own counters; the shards and engines keep theirs.
@@ -37,12 +38,17 @@ type Snapshot struct {
 	HandshakesRefused uint64
 	Cut               int64 // connections cut at the end of a drain
 
-	// Of HTTP/2.
-	StreamsRefused  uint64            // with REFUSED_STREAM: nothing of them was done
+	// Of HTTP/2 and HTTP/3.
+	StreamsRefused  uint64            // with REFUSED_STREAM, H3_REQUEST_REJECTED: nothing of them was done
 	StreamsReset    uint64            // by their peers
 	StreamsWithheld uint64            // reset since they kept their neighbours' credit
 	ProtocolErrors  uint64            // connections ended for a violation
-	Calmed          map[string]uint64 // connections ended with ENHANCE_YOUR_CALM, by reason
+	Calmed          map[string]uint64 // connections of HTTP/2 ended with ENHANCE_YOUR_CALM, by reason
+
+	// Of HTTP/3.
+	HTTP3Connections int64  // open now, counted in Connections too
+	Retries          uint64 // handshakes that had to prove their address first
+	TooEarly         uint64 // requests of 0-RTT answered 425
 }
 
 // Stats sums the counters of all shards.
@@ -77,6 +83,9 @@ func (s *Server) Stats() Snapshot {
 			n.addHTTP2(p.h2.Counters)
 		}
 	}
+	for _, q := range s.quics {
+		n.addHTTP3(q.counters)
+	}
 	n.Connections += int64(s.portables.open())
 	n.Accepted += s.portables.accepted.Load()
 	return n
@@ -102,4 +111,27 @@ func (n *Snapshot) addHTTP2(c *h2.Counters) {
 			n.Calmed[h2.Reason(r).String()] += spent
 		}
 	}
+}
+
+// addHTTP3 adds what the connections of a group of UDP sockets did.
+func (n *Snapshot) addHTTP3(c *h3.Counters) {
+	n.Connections += c.Open.Load()
+	n.HTTP3Connections += c.Open.Load()
+	n.Accepted += c.Accepted.Load()
+	n.Refused += c.Refused.Load()
+	n.Requests += c.Requests.Load()
+	n.Malformed += c.Malformed.Load()
+	n.TooLarge += c.TooLarge.Load()
+	n.TooEarly += c.TooEarly.Load()
+	n.TimedOut += c.TimedOut.Load()
+	n.Panics += c.Panics.Load()
+	n.Sanitised += c.Sanitised.Load()
+	n.HandOffs += c.HandOffs.Load()
+	n.Overtaken += c.Overtaken.Load()
+	n.Handshakes += c.Handshakes.Load()
+	n.HandshakeErrors += c.HandshakeErrors.Load()
+	n.Retries += c.Retries.Load()
+	n.StreamsRefused += c.Rejected.Load()
+	n.StreamsReset += c.Resets.Load()
+	n.ProtocolErrors += c.Errors.Load()
 }

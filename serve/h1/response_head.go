@@ -14,10 +14,10 @@ func appendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10
 
 // own are the fields of a handler that the engine has a say in too.
 type own struct {
-	contentType, encoded, date bool
-	coding                     bool // Transfer-Encoding: the handler frames nothing, but wants no length
-	connection                 []string
-	trailer                    []string
+	contentType, encoded, date, altSvc bool
+	coding                             bool // Transfer-Encoding: the handler frames nothing, but wants no length
+	connection                         []string
+	trailer                            []string
 }
 
 // beginHead serialises the status line and the handler's fields, as they are
@@ -51,6 +51,11 @@ func (w *response) sendHead(sniff []byte, ended bool) {
 	b := out.B
 	if !w.own.date {
 		b = c.cfg.Date.AppendField(b, c.host.WallClock())
+	}
+	if v := c.cfg.AltSvc.Value(); v != "" && !w.own.altSvc {
+		b = append(b, "Alt-Svc: "...)
+		b = append(b, v...)
+		b = append(b, "\r\n"...)
 	}
 	if w.kept != nil {
 		sniff = w.kept.B[:min(len(w.kept.B), semantics.SniffBytes)]
@@ -90,6 +95,8 @@ func (w *response) appendFields(b []byte) []byte {
 			w.own.encoded = len(values) > 0 && values[0] != ""
 		case "Date":
 			w.own.date = true
+		case "Alt-Svc":
+			w.own.altSvc = true
 		case "Content-Length":
 			w.length = semantics.DeclaredLength(values)
 			continue // ours to say

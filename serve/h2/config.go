@@ -46,6 +46,7 @@ type Config struct {
 	Recycle bool
 
 	Date     *semantics.DateCache
+	AltSvc   *semantics.AltSvc // of answers whose handler says none; nil: none
 	ErrorLog *slog.Logger
 	Counters *Counters
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/penstock-edge/penstock/serve/h2/frame"
 	"github.com/penstock-edge/penstock/serve/h2/hpack"
+	"github.com/penstock-edge/penstock/serve/message"
 )
 
 // block is a header block that comes in several frames (RFC 9113 §4.3).
@@ -83,13 +84,13 @@ func (c *Conn) onBlock(id uint32, flags frame.Flags, fragment []byte, fault *fra
 			c.sendReset(id, frame.RefusedStream)
 		}
 		return true
-	case m.fault != "":
+	case m.Fault != "":
 		c.malformed(id)
 		return true
-	case m.status != 0:
-		c.answer(id, m.status, end)
+	case m.Status != 0:
+		c.answer(id, m.Status, end)
 		return true
-	case end && m.length > 0:
+	case end && m.Length > 0:
 		c.malformed(id) // RFC 9113 §8.1.1
 		return true
 	}
@@ -111,7 +112,7 @@ func (c *Conn) onLateBlock(id uint32, fragment []byte) {
 
 // onRequest opens a stream. A complete request is served at once, one whose
 // body still comes when the input is drained.
-func (c *Conn) onRequest(id uint32, m *head, end bool) bool {
+func (c *Conn) onRequest(id uint32, m *message.Head, end bool) bool {
 	c.activate()
 	if c.remote == "" {
 		c.remote = c.host.RemoteAddrString()
@@ -137,7 +138,7 @@ func (c *Conn) onTrailer(s *stream, end bool, fragment []byte, fault *frame.Erro
 	if !ok {
 		return
 	}
-	trailer, valid := trailerOf(fields)
+	trailer, valid := message.TrailerOf(fields)
 	switch {
 	case s.recvClosed:
 		c.violate(s.id, frame.StreamClosed) // RFC 9113 §5.1, half-closed (remote)

@@ -3,13 +3,10 @@ package h2
 import (
 	"io"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
 	xhttp2 "golang.org/x/net/http2"
-
-	"github.com/penstock-edge/penstock/serve/h2/hpack"
 )
 
 // TestSlowDownloadIsNoFlood: on a link that is never quite empty, PINGs whose
@@ -40,29 +37,6 @@ func TestSlowDownloadIsNoFlood(t *testing.T) {
 		c.queue = nil
 		c.wantUncalmed("2,000 PINGs beside it")
 	})
-}
-
-// TestCookieCrumbs: joining them is work in proportion to their bytes (H2-4).
-func TestCookieCrumbs(t *testing.T) {
-	cfg := Complete(Config{Handler: http.NotFoundHandler()})
-	fields := []hpack.Field{
-		{Name: ":method", Value: "GET"},
-		{Name: ":scheme", Value: "https"},
-		{Name: ":path", Value: "/"},
-		{Name: ":authority", Value: "a"},
-	}
-	for range 90 {
-		fields = append(fields, hpack.Field{Name: "cookie", Value: strings.Repeat("c", 600)})
-	}
-	var h head
-	h.read(fields, false, cfg)
-	if n := len(h.values[0]); h.fault != "" || n != 90*602-2 {
-		t.Fatalf("%q, a cookie of %d bytes", h.fault, n)
-	}
-	got := testing.AllocsPerRun(10, func() { h.read(fields, false, cfg) })
-	if got > 12 {
-		t.Errorf("%v allocations for 90 crumbs: they are joined one by one", got)
-	}
 }
 
 // TestDeadlinesAreNotRecycled: a timer that fires late must not find its stream

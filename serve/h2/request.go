@@ -3,12 +3,13 @@ package h2
 import (
 	"net/http"
 
+	"github.com/penstock-edge/penstock/serve/message"
 	"github.com/penstock-edge/penstock/serve/semantics"
 )
 
 // begin makes the *http.Request of a head, and readies body and writer. ended:
 // the request has no content.
-func (s *stream) begin(m *head, ended bool) {
+func (s *stream) begin(m *message.Head, ended bool) {
 	c := s.c
 	s.ctx.Begin(c.ctx, s)
 	if s.req == nil {
@@ -22,57 +23,37 @@ func (s *stream) begin(m *head, ended bool) {
 		*s.req = *s.last.tmpl
 	}
 	r := s.req
-	s.url = m.url // the handler may change its own
-	r.Method, r.URL, r.RequestURI, r.Host = m.method, &s.url, m.path, m.host
+	s.url = m.URL // the handler may change its own
+	r.Method, r.URL, r.RequestURI, r.Host = m.Method, &s.url, m.Path, m.Host
 	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
 	r.RemoteAddr, r.TLS = c.remote, c.tls
 	r.Header = s.fill(m)
-	if m.trailer {
+	if m.Trailer {
 		r.Trailer = semantics.AnnouncedTrailers(r.Header)
 	}
-	s.body.begin(s, m.length, ended)
+	s.body.begin(s, m.Length, ended)
 	switch {
 	case ended:
 		r.Body = http.NoBody
 	default:
-		r.ContentLength = m.length
+		r.ContentLength = m.Length
 		r.Body = &s.body
-		s.body.expect = m.expect
+		s.body.expect = m.Expect
 	}
-	if m.signalled {
-		s.prio, s.incremental = m.prio, m.prio.Incremental
+	if m.Signalled {
+		s.prio, s.incremental = m.Priority, m.Priority.Incremental
 	}
 	s.w.begin(s, m)
 }
 
-// fill makes the header map of the names and values; equal names share one
-// entry, in order.
-func (s *stream) fill(m *head) http.Header {
-	var header http.Header
-	if s.last != nil && s.last.header != nil {
-		header = s.last.header
-		clear(header)
-	} else {
-		header = make(http.Header, len(m.names))
+// fill makes the header map of m, of the last request's where that comes back.
+func (s *stream) fill(m *message.Head) (header http.Header) {
+	if s.last == nil {
+		header, s.given = m.Fill(nil, s.given)
+		return header
 	}
-	if s.last != nil {
-		s.last.header = header
-	}
-	// A handler may change its values in place, and that must not show in the
-	// next request: it gets a copy.
-	s.given = append(s.given[:0], m.values...)
-	for i, name := range m.names {
-		if old, ok := header[name]; ok {
-			header[name] = append(old, s.given[i])
-			continue
-		}
-		// Capacity one: a handler's append must not run into the neighbour.
-		header[name] = s.given[i : i+1 : i+1]
-	}
-	if m.protocol != "" {
-		header[":protocol"] = []string{m.protocol} // RFC 8441; as net/http's server
-	}
-	return header
+	s.last.header, s.given = m.Fill(s.last.header, s.given)
+	return s.last.header
 }
 
 // ContextValue answers net/http's two keys.

@@ -2,13 +2,14 @@ package h2
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"unsafe"
 
 	"github.com/penstock-edge/penstock/serve/bufpool"
 	"github.com/penstock-edge/penstock/serve/h2/frame"
+	"github.com/penstock-edge/penstock/serve/message"
 	"github.com/penstock-edge/penstock/serve/semantics"
 )
 
@@ -18,42 +19,28 @@ type response struct {
 	s *stream
 
 	header    http.Header
-	status    int   // 0: WriteHeader was not called
-	length    int64 // declared Content-Length; -1: none
 	written   int64 // bytes of content that the handler wrote
-	isHead    bool
-	connect   bool // extended CONNECT: content is a tunnel
-	duplex    bool // EnableFullDuplex was called
-	headDone  bool // HEADERS were framed
-	noBody    bool // HEAD, 204, 304
-	continued bool // 100 was sent
+	connect   bool  // extended CONNECT: content is a tunnel
+	duplex    bool  // EnableFullDuplex was called
+	headDone  bool  // HEADERS were framed
+	continued bool  // 100 was sent
 	aborted   bool
-	over      bool // the handler has returned
-	own       own  // what the handler has said itself
-	fields    []field
-	array     [8]field
+	over      bool            // the handler has returned
 	kept      *bufpool.Buffer // content that waits for its length to be known
-	trailers  []string        // announced names
+	answer    message.Answer  // what the handler has said; Status 0: WriteHeader was not called
 }
 
-// field is one field line of the answer, as WriteHeader saw it.
-type field struct{ name, value string }
-
-func (w *response) begin(s *stream, m *head) {
+func (w *response) begin(s *stream, m *message.Head) {
 	w.s = s
-	w.length = -1
-	w.isHead = m.method == http.MethodHead
-	w.connect = m.protocol != ""
+	w.answer.To(m)
+	w.connect = w.answer.Tunnel
 }
 
 func (w *response) reset() {
-	h, trailers, fields := w.header, w.trailers[:0], w.fields
-	clear(h)
-	clear(fields)
-	w.s, w.header, w.trailers, w.fields = nil, h, trailers, fields[:0]
-	w.status, w.length, w.written = 0, 0, 0
-	w.isHead, w.connect, w.duplex, w.headDone, w.noBody, w.continued, w.aborted, w.over = false, false, false, false, false, false, false, false
-	w.own, w.kept = own{}, nil
+	clear(w.header)
+	w.answer.Reset()
+	w.s, w.written, w.kept = nil, 0, nil
+	w.connect, w.duplex, w.headDone, w.continued, w.aborted, w.over = false, false, false, false, false, false
 }
 
 // Header returns the map that WriteHeader sends.
@@ -76,22 +63,16 @@ func (w *response) WriteHeader(status int) {
 func (w *response) lockedWriteHeader(status int) bool {
 	w.s.c.mu.Lock()
 	defer w.s.unlock()
-	if w.status != 0 && !w.over {
-		checkStatus(status)
+	if w.answer.Status != 0 && !w.over {
+		message.CheckStatus(status)
 		return false
 	}
 	w.writeHeader(status)
 	return true
 }
 
-func checkStatus(status int) {
-	if status < 100 || status > 999 {
-		panic(fmt.Sprintf("invalid WriteHeader code %v", status)) // as net/http
-	}
-}
-
 func (w *response) writeHeader(status int) {
-	checkStatus(status)
+	message.CheckStatus(status)
 	switch {
 	case w.over:
 		return
@@ -113,19 +94,21 @@ func (w *response) Write(p []byte) (int, error) {
 }
 
 // WriteString spares io.WriteString the conversion: the bytes are only read.
-func (w *response) WriteString(s string) (int, error) { return w.Write(bytesOf(s)) }
+func (w *response) WriteString(s string) (int, error) {
+	return w.Write(unsafe.Slice(unsafe.StringData(s), len(s)))
+}
 
 func (w *response) write(p []byte) (int, error) {
 	if err := w.before(len(p)); err != nil || len(p) == 0 {
 		return 0, err
 	}
-	if w.length >= 0 && w.written+int64(len(p)) > w.length {
+	if w.answer.Length >= 0 && w.written+int64(len(p)) > w.answer.Length {
 		return 0, http.ErrContentLength
 	}
 	w.written += int64(len(p))
 	// Short pieces are kept back: the length of a short body is told if the
 	// handler ends before more comes, and small writes make no frames of their own.
-	last := w.isLast()
+	last := w.answer.EndsAt(w.written)
 	if !last && !w.tooLong(len(p)) {
 		w.keep(p)
 		return len(p), nil
@@ -141,7 +124,7 @@ func (w *response) write(p []byte) (int, error) {
 		}
 		w.sendHead(p[:min(len(p), semantics.SniffBytes)], false)
 	}
-	if w.isHead {
+	if w.answer.IsHead {
 		w.discard()
 		return n, nil
 	}
@@ -168,12 +151,6 @@ func (w *response) sendPiece(p []byte, last bool) error {
 		return nil
 	}
 	return w.s.send(p, last)
-}
-
-// isLast tells that what was written so far ends the answer: its declared
-// length is reached, and no trailer section was announced.
-func (w *response) isLast() bool {
-	return w.written == w.length && len(w.trailers) == 0 && !w.own.late
 }
 
 // failed ends the request's context with its answer, as in net/http: the
@@ -209,7 +186,7 @@ func (w *response) before(n int) error {
 	switch {
 	case w.over:
 		return errOver
-	case w.status == 0:
+	case w.answer.Status == 0:
 		w.writeHeader(http.StatusOK)
 	}
 	switch {
@@ -217,7 +194,7 @@ func (w *response) before(n int) error {
 		return w.s.err
 	case w.s.c.writeErr != nil:
 		return w.failed(w.s.c.writeErr)
-	case n > 0 && !semantics.BodyAllowed(w.status):
+	case n > 0 && !semantics.BodyAllowed(w.answer.Status):
 		return http.ErrBodyNotAllowed
 	}
 	return nil
@@ -231,7 +208,7 @@ func (w *response) sendKept(end bool) error {
 	}
 	w.kept = nil
 	defer k.Release()
-	if w.isHead {
+	if w.answer.IsHead {
 		return nil
 	}
 	return w.s.send(k.B, end)
@@ -271,12 +248,12 @@ func (w *response) complete() bool {
 		c.reset(s, frame.InternalError)
 		return false
 	}
-	if status := s.body.failed(); status != 0 && w.status == 0 {
+	if status := s.body.failed(); status != 0 && w.answer.Status == 0 {
 		// Nothing was said yet: the body's fault is the answer (S-2).
 		w.header = nil
 		w.beginHead(status)
 	}
-	if w.status == 0 {
+	if w.answer.Status == 0 {
 		w.beginHead(http.StatusOK)
 	}
 	w.sendHead(nil, true)
@@ -284,7 +261,7 @@ func (w *response) complete() bool {
 		w.discard() // HEAD
 		return true
 	}
-	if w.length >= 0 && w.written != w.length && !w.noBody {
+	if w.answer.Length >= 0 && w.written != w.answer.Length && !w.answer.NoContent {
 		if k := w.kept; k != nil && s.out == nil && c.turnOf(len(k.B)) {
 			s.frameData(k.B, false) // as over HTTP/1: what there is of it
 		}
@@ -303,13 +280,13 @@ func (w *response) complete() bool {
 // sendEnd sends the rest of a good answer, and its end.
 func (w *response) sendEnd() bool {
 	s := w.s
-	s.trailer = w.noteTrailers()
+	s.trailer = w.answer.NoteTrailers(w.header)
 	k := w.kept
 	w.kept = nil
 	var rest []byte
 	if k != nil {
 		defer k.Release()
-		if rest = k.B; w.isHead {
+		if rest = k.B; w.answer.IsHead {
 			rest = nil
 		}
 	}

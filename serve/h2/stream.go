@@ -84,7 +84,6 @@ func (c *Conn) newStream(id uint32) *stream {
 	if s == nil {
 		s = new(stream)
 		s.given = s.array[:0]
-		s.w.fields = s.w.array[:0]
 		if c.cfg.Recycle {
 			s.last = new(last)
 		}

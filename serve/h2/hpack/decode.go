@@ -33,7 +33,7 @@ func (d *Decoder) Decode(fields []Field, block []byte, lim Limits) (out []Field,
 	e := b.read()
 	if b.scratch != nil {
 		if e == nil {
-			b.cut()
+			b.scratch.cut(b.out)
 		}
 		b.scratch.release()
 	}
@@ -96,7 +96,7 @@ func (b *blockReader) indexedRun() {
 		if bytes -= len(e.name) + len(e.value) + entryOverhead; bytes < 0 {
 			break
 		}
-		out = appendField(out, e.name, e.value, false)
+		out = AppendDecoded(out, e.name, e.value, false)
 		b.bytes = bytes
 		pos++
 		n--
@@ -154,15 +154,15 @@ func (b *blockReader) indexed() *Error {
 		return errIndex
 	}
 	if b.room(len(e.name) + len(e.value) + entryOverhead) {
-		b.out = appendField(b.out, e.name, e.value, false)
+		b.out = AppendDecoded(b.out, e.name, e.value, false)
 	}
 	return nil
 }
 
-// appendField is append(out, Field{name, value, sensitive}), which the compiler
+// AppendDecoded is append(out, Field{name, value, sensitive}), which the compiler
 // makes on the stack first and then copies in other widths than it wrote: that
 // stalls, and doubles the time of a block (BenchmarkDecode/indexed).
-func appendField(out []Field, name, value string, sensitive bool) []Field {
+func AppendDecoded(out []Field, name, value string, sensitive bool) []Field {
 	n := len(out)
 	if n == cap(out) {
 		out = slices.Grow(out, 1)
@@ -229,7 +229,7 @@ func (b *blockReader) literal(prefix uint, insert, sensitive bool) *Error {
 	if len(text) > 0 {
 		s.pending = append(s.pending, pending{len(b.out), from, mid, len(s.text)})
 	}
-	b.out = appendField(b.out, name, "", sensitive)
+	b.out = AppendDecoded(b.out, name, "", sensitive)
 	return nil
 }
 
@@ -295,6 +295,6 @@ func (b *blockReader) insert(name string, text []byte, mid, size int) {
 	}
 	b.table.add(name, value, size)
 	if b.room(size) {
-		b.out = appendField(b.out, name, value, false)
+		b.out = AppendDecoded(b.out, name, value, false)
 	}
 }

@@ -25,14 +25,13 @@ func (b *blockReader) useScratch() *scratch {
 }
 
 // cut makes one string of all that is pending, and cuts it into the fields.
-func (b *blockReader) cut() {
-	s := b.scratch
+func (s *scratch) cut(fields []Field) {
 	if len(s.pending) == 0 {
 		return
 	}
 	text := string(s.text)
 	for _, p := range s.pending {
-		f := &b.out[p.field]
+		f := &fields[p.field]
 		if p.from < p.mid {
 			f.Name = text[p.from:p.mid]
 		}

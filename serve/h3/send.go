@@ -1,0 +1,143 @@
+package h3
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/penstock-edge/penstock/serve/bufpool"
+	"github.com/penstock-edge/penstock/serve/h3/frame"
+)
+
+// send sends the head unless it has gone, what was kept back, p behind it, and
+// with ended the trailer section: in one piece where it is short, so that it
+// needs one packet and one hand-over to the transport.
+func (w *response) send(p []byte, ended bool) error {
+	var kept []byte
+	if k := w.kept; k != nil {
+		w.kept = nil
+		defer k.Release()
+		kept = k.B
+	}
+	out := bufpool.Get(headRoom + len(kept) + min(len(p), copyBelow))
+	defer out.Release()
+	b := out.B
+	if !w.headSent.Load() {
+		sniff := kept
+		if len(sniff) == 0 {
+			sniff = p
+		}
+		b = w.appendHead(b, sniff, ended)
+	}
+	if w.answer.IsHead {
+		kept, p = nil, nil
+	}
+	b = w.appendData(b, len(kept)+len(p))
+	b = append(b, kept...)
+	if len(p) <= copyBelow {
+		b = append(b, p...)
+		p = nil
+	}
+	if ended {
+		b = w.appendTrailers(b)
+	}
+	out.B = b
+	if ended { // its packet takes the credit of former streams along
+		w.s.c.giveCredit()
+	}
+	if err := w.transmit(b); err != nil {
+		return err
+	}
+	return w.transmit(p)
+}
+
+// appendData appends the header of the DATA frame that n bytes of content are
+// in. One frame holds all content of a known length (RFC 9114 §7.2.1).
+func (w *response) appendData(b []byte, n int) []byte {
+	switch {
+	case n == 0:
+		return b
+	case w.frame > 0:
+		w.frame -= int64(n)
+		return b
+	case w.answer.Length > int64(n):
+		w.frame = w.answer.Length - int64(n)
+		return frame.AppendHeader(b, frame.TypeData, uint64(w.answer.Length))
+	}
+	return frame.AppendHeader(b, frame.TypeData, uint64(n))
+}
+
+// transmit hands p to the transport. Up to queueSize of an answer are copied,
+// and their handler goes on at once; behind that it waits until packets have
+// taken the bytes, and hands leadership on.
+func (w *response) transmit(p []byte) error {
+	if len(p) == 0 {
+		return w.err
+	}
+	if w.err != nil {
+		return w.err
+	}
+	str := w.s.str
+	if w.late() {
+		w.err = os.ErrDeadlineExceeded
+		return w.err
+	}
+	if w.queued+len(p) <= queueSize {
+		err := str.TryWriteAll(p)
+		if err == nil {
+			w.queued += len(p)
+			return nil
+		}
+		if err != quic.ErrWouldBlock {
+			return w.failed(err)
+		}
+	}
+	w.s.c.handOn(w.s.turn)
+	return w.wait(p)
+}
+
+// wait writes p as the peer takes it. One that takes nothing for WriteIdleTimeout,
+// or is slower than WriteMinRate in that time, is given up (S-3).
+func (w *response) wait(p []byte) error {
+	cfg := w.s.c.srv.cfg
+	for len(p) > 0 {
+		var due time.Time
+		if cfg.WriteIdleTimeout > 0 {
+			due = time.Now().Add(cfg.WriteIdleTimeout)
+		}
+		own := !w.deadline.IsZero() && (due.IsZero() || w.deadline.Before(due))
+		if own {
+			due = w.deadline
+		}
+		w.s.str.SetWriteDeadline(due)
+		n, err := w.s.str.Write(p)
+		p = p[n:]
+		switch {
+		case err == nil:
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return w.failed(err)
+		case own || w.late():
+			w.err = os.ErrDeadlineExceeded
+			return w.err
+		case float64(n) < float64(cfg.WriteMinRate)*cfg.WriteIdleTimeout.Seconds() || n == 0:
+			cfg.Counters.TimedOut.Add(1)
+			abort(w.s.str, frame.ExcessiveLoad)
+			return w.failed(errStalled)
+		}
+	}
+	return nil
+}
+
+// failed notes that nothing can be sent any more, and ends the request's context
+// with its answer, as in net/http: the handler works for nobody.
+func (w *response) failed(err error) error {
+	if e, ok := errors.AsType[*quic.StreamError](err); ok && e.Remote {
+		w.s.c.srv.cfg.Counters.Resets.Add(1)
+		err = errReset
+	}
+	w.err = err
+	w.s.ctx.Cancel(errCanceled)
+	return err
+}

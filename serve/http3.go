@@ -1,0 +1,137 @@
+package serve
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/penstock-edge/penstock/listener"
+	"github.com/penstock-edge/penstock/serve/h3"
+)
+
+// altSvcAge is how long clients may remember that there is HTTP/3: RFC 7838's
+// own default. Behind a stop they fall back to TCP by themselves.
+const altSvcAge = 24 * time.Hour
+
+// quicService is HTTP/3 on one group of UDP sockets. QUIC has loops of its own:
+// the shards have no part in it.
+type quicService struct {
+	srv      *Server
+	group    *listener.PacketGroup
+	engine   *h3.Server
+	counters *h3.Counters
+	done     chan struct{} // closed when ServeHTTP3 is to return
+	once     sync.Once     // finish
+	err      error
+}
+
+// ServeHTTP3 serves HTTP/3 on a group of UDP sockets until the server ends; it
+// always answers an error, which is http.ErrServerClosed after Shutdown or
+// Close. Answers of the listeners of ServeTLS tell of it (Alt-Svc) while it
+// serves, with the port of g. With empty file names TLSConfig must hold a
+// certificate. g is closed.
+func (s *Server) ServeHTTP3(g *listener.PacketGroup, certFile, keyFile string) error {
+	if g == nil {
+		return errNilListener
+	}
+	s.mu.Lock()
+	s.init()
+	keys := s.keys
+	s.mu.Unlock()
+	cfg, err := tlsConfig(s.TLSConfig, certFile, keyFile, []string{h3.ALPN}, keys)
+	if err != nil {
+		g.Close()
+		return err
+	}
+	q, err := s.attachHTTP3(g, cfg)
+	if err != nil {
+		g.Close()
+		return err
+	}
+	<-q.done
+	return q.err
+}
+
+// attachHTTP3 starts to serve g.
+func (s *Server) attachHTTP3(g *listener.PacketGroup, cfg *tls.Config) (*quicService, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return nil, ErrServerClosed
+	}
+	s.init()
+	q := &quicService{srv: s, group: g, counters: new(h3.Counters), done: make(chan struct{})}
+	engineCfg := s.Options.h3Config(s.handler(), s.face(g.Addr(), cfg), &s.date)
+	engineCfg.Counters = q.counters
+	engineCfg.Admit, engineCfg.Release = s.admitHTTP3, s.gate.Release
+	if f := s.Options.BaseContext; f != nil {
+		engineCfg.Base = f(packetListener{g.Addr()})
+	}
+	sockets := make([]net.PacketConn, len(g.Conns()))
+	for i, c := range g.Conns() {
+		sockets[i] = c
+	}
+	var err error
+	if q.engine, err = h3.Listen(sockets, cfg, h3.Complete(engineCfg)); err != nil {
+		return nil, err
+	}
+	s.quics = append(s.quics, q)
+	go func() {
+		<-q.engine.Drained()
+		s.signalEmpty()
+	}()
+	if addr, ok := g.Addr().(*net.UDPAddr); ok {
+		s.altSvc.Set(fmt.Sprintf(`h3=":%d"; ma=%d`, addr.Port, int(altSvcAge.Seconds())))
+	}
+	return q, nil
+}
+
+// admitHTTP3 asks the gate that stands before all listeners (S-4).
+func (s *Server) admitHTTP3(addr netip.Addr) bool {
+	return s.gate.Admit(addr) == listener.Admitted
+}
+
+// quicServices are those of now.
+func (s *Server) quicServices() []*quicService {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quics
+}
+
+// live counts what a drain waits for: connections, and handshakes under way.
+func (q *quicService) live() int64 {
+	select {
+	case <-q.engine.Drained():
+		return 0
+	default:
+		return int64(max(1, q.engine.Live()))
+	}
+}
+
+// end closes what is left: connections first, all sockets together last, since
+// the kernel moves the last one into the place of one that is closed alone.
+func (q *quicService) end() {
+	q.engine.Close()
+	q.group.Close()
+	q.finish(ErrServerClosed)
+}
+
+// finish ends ServeHTTP3 with err; the first call counts.
+func (q *quicService) finish(err error) {
+	q.once.Do(func() {
+		q.err = err
+		close(q.done)
+	})
+}
+
+// packetListener is what BaseContext is given for a group of UDP sockets: an
+// address, nothing to accept from.
+type packetListener struct{ addr net.Addr }
+
+func (packetListener) Accept() (net.Conn, error) { return nil, http.ErrNotSupported }
+func (packetListener) Close() error              { return nil }
+func (l packetListener) Addr() net.Addr          { return l.addr }
