@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -38,18 +37,9 @@ func (s *Server) ServeHTTP3(g *listener.PacketGroup, certFile, keyFile string) e
 	if g == nil {
 		return errNilListener
 	}
-	s.mu.Lock()
-	s.init()
-	keys := s.keys
-	s.mu.Unlock()
-	cfg, err := tlsConfig(s.TLSConfig, certFile, keyFile, []string{h3.ALPN}, keys)
+	q, err := s.attachHTTP3(g, certFile, keyFile)
 	if err != nil {
-		g.Close()
-		return err
-	}
-	q, err := s.attachHTTP3(g, cfg)
-	if err != nil {
-		g.Close()
+		g.Close() // as net/http: a listener given to Serve is Serve's
 		return err
 	}
 	<-q.done
@@ -57,13 +47,16 @@ func (s *Server) ServeHTTP3(g *listener.PacketGroup, certFile, keyFile string) e
 }
 
 // attachHTTP3 starts to serve g.
-func (s *Server) attachHTTP3(g *listener.PacketGroup, cfg *tls.Config) (*quicService, error) {
+func (s *Server) attachHTTP3(g *listener.PacketGroup, certFile, keyFile string) (*quicService, error) {
+	cfg, err := tlsConfig(s.TLSConfig, certFile, keyFile, []string{h3.ALPN}, s.sharedKeys())
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopping {
 		return nil, ErrServerClosed
 	}
-	s.init()
 	q := &quicService{srv: s, group: g, counters: new(h3.Counters), done: make(chan struct{})}
 	engineCfg := s.Options.h3Config(s.handler(), s.face(g.Addr(), cfg), &s.date)
 	engineCfg.Counters = q.counters
@@ -75,7 +68,6 @@ func (s *Server) attachHTTP3(g *listener.PacketGroup, cfg *tls.Config) (*quicSer
 	for i, c := range g.Conns() {
 		sockets[i] = c
 	}
-	var err error
 	if q.engine, err = h3.Listen(sockets, cfg, h3.Complete(engineCfg)); err != nil {
 		return nil, err
 	}

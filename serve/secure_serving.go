@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/penstock-edge/penstock/serve/certs"
+	"github.com/penstock-edge/penstock/listener"
 )
 
 // The limits that SecureServingInfo uses where Options leave them zero: those
@@ -28,6 +28,9 @@ const (
 type SecureServingInfo struct {
 	// Listener is where connections come from. Required.
 	Listener net.Listener
+	// Packets are the UDP sockets of HTTP/3, on the port of Listener by custom;
+	// answers of Listener tell of it (Alt-Svc). If nil, there is no HTTP/3.
+	Packets *listener.PacketGroup
 	// Certificates are the server's; at least one, unless GetCertificate is set.
 	Certificates []tls.Certificate
 	// GetCertificate chooses by ClientHello, as in tls.Config.
@@ -72,15 +75,23 @@ func (s *SecureServingInfo) Serve(handler http.Handler, shutdownTimeout time.Dur
 	if s.MinTLSVersion != 0 && s.MinTLSVersion < tls.VersionTLS12 {
 		return nil, nil, errTLSVersion
 	}
-	opts := s.options()
-	cfg, err := tlsConfig(&tls.Config{
+	srv := &Server{Handler: handler, Options: s.options(), TLSConfig: &tls.Config{
 		Certificates: s.Certificates, GetCertificate: s.GetCertificate,
 		MinVersion: s.MinTLSVersion, CipherSuites: s.CipherSuites, CurvePreferences: s.CurvePreferences,
-	}, "", "", opts.offered(), certs.NewTicketKeys(time.Now()))
+	}}
+	svc, err := srv.attachTLS(s.Listener, "", "")
 	if err != nil {
 		return nil, nil, err
 	}
-	return run(handler, opts, s.Listener, cfg, shutdownTimeout, stopCh, s.Stopped, s.Failed)
+	r := &run{srv: srv, svc: svc, timeout: shutdownTimeout, stopped: s.Stopped, failed: s.Failed}
+	if s.Packets != nil {
+		if _, err := srv.attachHTTP3(s.Packets, "", ""); err != nil {
+			srv.Close()
+			return nil, nil, err
+		}
+	}
+	stoppedCh, listenerStoppedCh = r.start(stopCh)
+	return stoppedCh, listenerStoppedCh, nil
 }
 
 // options are the caller's with the API server's defaults.
@@ -125,41 +136,51 @@ func RunServer(handler http.Handler, l net.Listener, opts ServerOptions, shutdow
 	if handler == nil {
 		return nil, nil, errNilHandler
 	}
-	return run(handler, opts, l, nil, shutdownTimeout, stopCh, nil, nil)
-}
-
-func run(handler http.Handler, opts ServerOptions, l net.Listener, cfg *tls.Config, timeout time.Duration, stopCh <-chan struct{},
-	stopped func(DrainReport), failed func(error),
-) (<-chan struct{}, <-chan struct{}, error) {
 	srv := &Server{Handler: handler, Options: opts}
-	svc, err := srv.attach(l, cfg)
+	svc, err := srv.attach(l, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	if svc.group == nil {
-		go svc.acceptPortable()
+	r := &run{srv: srv, svc: svc, timeout: shutdownTimeout}
+	stoppedCh, listenerStoppedCh = r.start(stopCh)
+	return stoppedCh, listenerStoppedCh, nil
+}
+
+// run is a server that serves until a channel closes.
+type run struct {
+	srv     *Server
+	svc     *service
+	timeout time.Duration     // of the stop
+	stopped func(DrainReport) // may be nil
+	failed  func(error)       // likewise
+}
+
+// start serves, and stops when stopCh closes or accepting fails.
+func (r *run) start(stopCh <-chan struct{}) (stoppedCh, listenerStoppedCh <-chan struct{}) {
+	if r.svc.group == nil {
+		go r.svc.acceptPortable()
 	}
-	stoppedCh, listenerStoppedCh := make(chan struct{}), make(chan struct{})
+	stopped, listenerStopped := make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(stoppedCh)
+		defer close(stopped)
 		select {
 		case <-stopCh:
-		case <-svc.done:
-			if failed != nil {
-				failed(svc.err)
+		case <-r.svc.done:
+			if r.failed != nil {
+				r.failed(r.svc.err)
 			}
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		ctx, cancel := context.WithTimeout(context.Background(), r.timeout)
 		defer cancel()
-		srv.beginDrain()
-		srv.stopListening()
-		close(listenerStoppedCh)
-		if srv.awaitDrained(ctx) != nil {
-			srv.Close()
+		r.srv.beginDrain()
+		r.srv.stopListening()
+		close(listenerStopped)
+		if r.srv.awaitDrained(ctx) != nil {
+			r.srv.Close()
 		}
-		if stopped != nil {
-			stopped(srv.DrainReport())
+		if r.stopped != nil {
+			r.stopped(r.srv.DrainReport())
 		}
 	}()
-	return stoppedCh, listenerStoppedCh, nil
+	return stopped, listenerStopped
 }

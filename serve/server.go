@@ -80,23 +80,16 @@ type part struct {
 // http.ErrServerClosed after Shutdown or Close. Groups of package listener,
 // *net.TCPListener and *net.UnixListener are served by event loops, others by
 // a goroutine a connection. l is closed.
-func (s *Server) Serve(l net.Listener) error { return s.serve(l, nil) }
+func (s *Server) Serve(l net.Listener) error {
+	svc, err := s.attach(l, nil)
+	return s.await(l, svc, err)
+}
 
 // ServeTLS is Serve over TLS 1.2 and 1.3. With empty file names TLSConfig must
 // hold a certificate.
 func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
-	if l == nil {
-		return errNilListener
-	}
-	s.mu.Lock()
-	s.init()
-	keys := s.keys
-	s.mu.Unlock()
-	cfg, err := tlsConfig(s.TLSConfig, certFile, keyFile, s.Options.offered(), keys)
-	if err != nil {
-		return err
-	}
-	return s.serve(l, cfg)
+	svc, err := s.attachTLS(l, certFile, keyFile)
+	return s.await(l, svc, err)
 }
 
 // init makes what all listeners share. mu is held.
@@ -111,8 +104,18 @@ func (s *Server) init() {
 	s.pressure.start(s.shedLargest)
 }
 
-func (s *Server) serve(l net.Listener, cfg *tls.Config) error {
-	svc, err := s.attach(l, cfg)
+// sharedKeys are the ticket keys of all listeners and HTTP/3: a session begun on
+// one is resumed on any other.
+func (s *Server) sharedKeys() *certs.TicketKeys {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.init()
+	return s.keys
+}
+
+// await waits for the end of svc, the service of l, unless err kept it from
+// beginning.
+func (s *Server) await(l net.Listener, svc *service, err error) error {
 	if err != nil {
 		if l != nil {
 			l.Close() // as net/http: a listener given to Serve is Serve's
@@ -124,6 +127,18 @@ func (s *Server) serve(l net.Listener, cfg *tls.Config) error {
 	}
 	<-svc.done
 	return svc.err
+}
+
+// attachTLS is attach over TLS.
+func (s *Server) attachTLS(l net.Listener, certFile, keyFile string) (*service, error) {
+	if l == nil {
+		return nil, errNilListener
+	}
+	cfg, err := tlsConfig(s.TLSConfig, certFile, keyFile, s.Options.offered(), s.sharedKeys())
+	if err != nil {
+		return nil, err
+	}
+	return s.attach(l, cfg)
 }
 
 // attach registers a listener and starts to accept from it.

@@ -77,6 +77,17 @@ func (e endpoint) loopback() bool {
 	return err == nil && addr.IsLoopback()
 }
 
+// packets is the UDP endpoint of a TCP one that was taken, with the port that was.
+func (b bound) packets() (endpoint, error) {
+	_, port, err := net.SplitHostPort(b.group.Addr().String())
+	if err != nil {
+		return endpoint{}, fmt.Errorf("--http3 %s: %w", b.spec, err)
+	}
+	e := b.endpoint
+	e.network, e.address = "udp", net.JoinHostPort(b.host(), port)
+	return e, nil
+}
+
 // endpoints parses the addresses of one flag.
 func endpoints(flag string, specs []string) (all []endpoint, errs []error) {
 	for _, spec := range specs {
@@ -88,6 +99,17 @@ func endpoints(flag string, specs []string) (all []endpoint, errs []error) {
 		all = append(all, e)
 	}
 	return all, errs
+}
+
+// packetEndpoints are those of --tls-listen that have a port.
+func (c CompletedOptions) packetEndpoints() (all []endpoint) {
+	secure, _ := endpoints("--tls-listen", c.TLSListen)
+	for _, e := range secure {
+		if e.network != "unix" {
+			all = append(all, e)
+		}
+	}
+	return all
 }
 
 func (c CompletedOptions) validateAddresses() []error {
@@ -134,7 +156,7 @@ func (e endpoint) explain(err error) error {
 		text += "address in use" + holders(inUse.Holders) + "; stop it or pass " + e.flag + " with another " + e.part()
 	case errors.Is(err, syscall.EADDRINUSE):
 		text += "address in use; pass " + e.flag + " with another " + e.part()
-	case errors.Is(err, syscall.EACCES) && e.network == "tcp":
+	case errors.Is(err, syscall.EACCES) && e.network != "unix":
 		text += "permission denied; allow it (setcap cap_net_bind_service=+ep penstock) or pass " + e.flag + " with a port above 1023"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		text += "no interface of this machine has the address; check ip addr, or pass " + e.flag + " :PORT for all interfaces"

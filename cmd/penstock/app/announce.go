@@ -14,7 +14,7 @@ func (p *Prepared) announce(w io.Writer) {
 	var b strings.Builder
 	b.WriteString("penstock is serving\n")
 	for _, s := range p.secure {
-		fmt.Fprintf(&b, "  %s   certificate: %s\n", s.url("https"), p.certs)
+		fmt.Fprintf(&b, "  %s   certificate: %s%s\n", s.url("https"), p.certs, p.http3Note(s))
 	}
 	for _, s := range p.plain {
 		fmt.Fprintf(&b, "  %s\n", s.url("http"))
@@ -24,6 +24,16 @@ func (p *Prepared) announce(w io.Writer) {
 	}
 	fmt.Fprintf(&b, "stop with Ctrl-C or kill -TERM %d\n", os.Getpid())
 	_, _ = io.WriteString(w, b.String()) // a closed stdout is no reason not to serve
+}
+
+// http3Note tells that an address serves HTTP/3 too.
+func (p *Prepared) http3Note(s bound) string {
+	for _, b := range p.packets {
+		if b.spec == s.spec {
+			return ", also HTTP/3"
+		}
+	}
+	return ""
 }
 
 // url is the address with the port that was really taken. An address that

@@ -217,7 +217,7 @@ func TestLayersModules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := []string{testForeign}
+	known := slices.Clone(testForeign)
 	for _, l := range layers {
 		known = append(known, l.foreign...)
 	}

@@ -29,6 +29,7 @@ type ServingOptions struct {
 	EventLoop       OnOff
 	DisableHTTP1    bool
 	DisableHTTP2    bool
+	HTTP3           bool
 	MaxStreams      int
 	ShutdownTimeout time.Duration
 	ShutdownDelay   time.Duration
@@ -60,7 +61,8 @@ func (o *ServingOptions) AddFlags(fs *pflag.FlagSet) {
 	fs.Var(&o.EventLoop, "event-loop", "`on|off`; off serves each connection by a goroutine of its own, for debugging")
 	fs.BoolVar(&o.DisableHTTP1, "disable-http1-serving", false, "HTTP/2 alone: no http/1.1 in ALPN, and clear connections begin with HTTP/2's preface")
 	fs.BoolVar(&o.DisableHTTP2, "disable-http2-serving", false, "HTTP/1.1 alone: no h2 in ALPN, and no HTTP/2 on clear connections")
-	fs.IntVar(&o.MaxStreams, "http2-max-streams-per-connection", 0, "`N` streams at one time on an HTTP/2 connection (0: 100)")
+	fs.BoolVar(&o.HTTP3, "http3", false, "HTTP/3 too, on the UDP ports of --tls-listen; answers over TCP tell of it (Alt-Svc)")
+	fs.IntVar(&o.MaxStreams, "http2-max-streams-per-connection", 0, "`N` streams at one time on an HTTP/2 or HTTP/3 connection (0: 100)")
 	fs.DurationVar(&o.ShutdownTimeout, "shutdown-timeout", o.ShutdownTimeout, "limit of the whole stop; at its end connections are cut")
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", 0, "go on serving so long after the stop signal, while /readyz fails already")
 	fs.StringVar(&o.Admin, "admin", o.Admin, "loopback `ADDR` or unix:PATH for health and profiles, or off")
@@ -105,6 +107,9 @@ func (c CompletedOptions) Validate() error {
 	}
 	if c.DisableHTTP1 && c.DisableHTTP2 {
 		errs = append(errs, errors.New("--disable-http1-serving and --disable-http2-serving leave no protocol; drop one of them"))
+	}
+	if c.HTTP3 && len(c.packetEndpoints()) == 0 {
+		errs = append(errs, errors.New("--http3 needs a --tls-listen HOST:PORT, whose UDP port it takes; add --tls-listen :8443"))
 	}
 	if c.MaxStreams < 0 || c.MaxStreams > maxStreams {
 		errs = append(errs, fmt.Errorf("--http2-max-streams-per-connection %d: give 1 to %d, or 0 for 100", c.MaxStreams, maxStreams))

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -42,7 +41,14 @@ type Prepared struct {
 	certs string // a note on the certificate
 
 	plain, secure, admin []bound
+	packets              []boundPackets // with --http3
 	serving              sync.WaitGroup // the accept loops
+}
+
+// boundPackets is one of --tls-listen whose UDP port was taken.
+type boundPackets struct {
+	endpoint
+	group *listener.PacketGroup
 }
 
 // bound is an address that was taken.
@@ -107,6 +113,28 @@ func (p *Prepared) bind(ctx context.Context) error {
 			*set.to = append(*set.to, bound{e, group})
 		}
 	}
+	return p.bindPackets(ctx)
+}
+
+// bindPackets takes the UDP ports of --tls-listen for HTTP/3.
+func (p *Prepared) bindPackets(ctx context.Context) error {
+	if !p.opts.HTTP3 {
+		return nil
+	}
+	for _, b := range p.secure {
+		if b.network == "unix" {
+			continue
+		}
+		e, err := b.packets()
+		if err != nil {
+			return err
+		}
+		group, err := listener.BindPackets(ctx, listener.PacketConfig{Network: e.network, Address: e.address, Sockets: p.opts.Listeners, ErrorLog: p.life.log})
+		if err != nil {
+			return e.explain(err)
+		}
+		p.packets = append(p.packets, boundPackets{e, group})
+	}
 	return nil
 }
 
@@ -117,6 +145,9 @@ func (p *Prepared) groups() []bound {
 func (p *Prepared) closeGroups() {
 	for _, b := range p.groups() {
 		_ = b.group.Close() // nothing was accepted: nothing to lose; closing twice is no error
+	}
+	for _, b := range p.packets {
+		_ = b.group.Close()
 	}
 }
 
@@ -156,17 +187,22 @@ func (p *Prepared) Run(stopCh <-chan struct{}, stdout io.Writer) error {
 // start runs an accept loop an address. An error of any is fatal; only the
 // first one is wanted.
 func (p *Prepared) start() <-chan error {
-	failed := make(chan error, len(p.plain)+len(p.secure))
-	serve := func(b bound, serve func(net.Listener) error) {
-		if err := serve(b.group); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			failed <- fmt.Errorf("%s %s: %w", b.flag, b.spec, err)
-		}
+	failed := make(chan error, len(p.plain)+len(p.secure)+len(p.packets))
+	serve := func(e endpoint, serve func() error) {
+		p.serving.Go(func() {
+			if err := serve(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("%s %s: %w", e.flag, e.spec, err)
+			}
+		})
 	}
 	for _, b := range p.plain {
-		p.serving.Go(func() { serve(b, p.http.Serve) })
+		serve(b.endpoint, func() error { return p.http.Serve(b.group) })
 	}
 	for _, b := range p.secure {
-		p.serving.Go(func() { serve(b, func(l net.Listener) error { return p.http.ServeTLS(l, "", "") }) })
+		serve(b.endpoint, func() error { return p.http.ServeTLS(b.group, "", "") })
+	}
+	for _, b := range p.packets {
+		serve(b.endpoint, func() error { return p.http.ServeHTTP3(b.group, "", "") })
 	}
 	return failed
 }
