@@ -180,8 +180,9 @@ func compatCopyFile(x *compat) {
 
 // drink reads an answer of which the end may be missing: how much of it comes is
 // no behaviour.
-func (x *compat) drink(path string) error {
+func (x *compat) drink(path string) (err error) {
 	x.t.Helper()
+	defer func() { x.erred = x.erred || err != nil }()
 	resp, err := x.client.Do(x.request("GET", path, nil))
 	if err != nil {
 		return err
@@ -303,7 +304,7 @@ func compatBodyAfterReturn(x *compat) {
 	body := <-kept
 	_, err := body.Read(make([]byte, 10))
 	switch {
-	case !x.http2:
+	case !x.streams():
 		x.note("late read: %s", failure(err))
 	case !x.oracle && err == nil: // net/http's HTTP/2 may give what had come before
 		x.t.Error("a body was read after its request")

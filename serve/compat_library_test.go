@@ -123,8 +123,13 @@ func (x *compat) proxyTo(backend http.HandlerFunc) *httputil.ReverseProxy {
 }
 
 func compatProxy(x *compat) {
+	arrived := make(chan struct{})
 	proxy := x.proxyTo(func(w http.ResponseWriter, r *http.Request) {
-		x.tell("backend %s %s %s %d %v %s", r.Method, r.URL, r.Host, r.ContentLength, r.TransferEncoding, fields(r.Header))
+		length := r.ContentLength
+		if x.http3 && r.Method != "POST" {
+			length = max(length, 0) // unknown where the stream's end does not come with the head, of which there is no telling
+		}
+		x.tell("backend %s %s %s %d %v %s", r.Method, r.URL, r.Host, length, r.TransferEncoding, fields(r.Header))
 		switch r.URL.Path {
 		case "/hints":
 			w.Header().Set("Link", "</x>")
@@ -135,6 +140,7 @@ func compatProxy(x *compat) {
 		case "/abort":
 			io.WriteString(w, "some")
 			w.(http.Flusher).Flush()
+			within(x.t, "what was flushed arrives", arrived)
 			panic(http.ErrAbortHandler)
 		case "/dead":
 			panic(http.ErrAbortHandler)
@@ -147,9 +153,12 @@ func compatProxy(x *compat) {
 		io.Copy(w, pattern(100_000))
 	})
 	x.serve(proxy.ServeHTTP)
-	for _, path := range []string{"/", "/hints", "/trailer", "/abort", "/dead", "/204"} {
+	for _, path := range []string{"/", "/hints", "/trailer"} {
 		x.ask("GET", path, nil)
 	}
+	x.do(x.request("GET", "/abort", nil), onArrival("some", arrived))
+	x.ask("GET", "/dead", nil)
+	x.ask("GET", "/204", nil)
 	x.ask("HEAD", "/", nil)
 	x.ask("POST", "/up", pattern(500_000))
 	x.ask("PUT", "/up", strings.NewReader("length"))

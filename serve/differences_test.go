@@ -8,7 +8,8 @@ import (
 )
 
 // difference is a part of the oracle's notes in which we want to differ: one or
-// more lines, or a piece of one that is changed everywhere.
+// more lines, or a piece of one that is changed everywhere. What is said of
+// HTTP/2 and HTTP/3 together is said in HTTP/2's words.
 type difference struct {
 	name         string    // of the case
 	over         protocols // zero: HTTP/1
@@ -32,6 +33,11 @@ type usedDifferences struct {
 // apply applies the case's wanted differences to the oracle's notes.
 func (u *usedDifferences) apply(name string, over protocols, notes []string) (want []string) {
 	text := strings.Join(notes, "\n") + "\n"
+	in := strings.NewReplacer()
+	if over == overH3 {
+		in = inHTTP3
+	}
+	text = in.Replace(text)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.over == nil {
@@ -39,10 +45,11 @@ func (u *usedDifferences) apply(name string, over protocols, notes []string) (wa
 	}
 	for i := range wantedDifferences {
 		d := &wantedDifferences[i]
-		if d.name != name || d.versions()&over == 0 || !strings.Contains(text, d.theirs) {
+		theirs, ours := in.Replace(d.theirs), in.Replace(d.ours)
+		if d.name != name || d.versions()&over == 0 || !strings.Contains(text, theirs) {
 			continue
 		}
-		text = strings.ReplaceAll(text, d.theirs, d.ours)
+		text = strings.ReplaceAll(text, theirs, ours)
 		u.over[d] |= over
 	}
 	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
@@ -288,251 +295,309 @@ var wantedDifferences = []difference{
 		reason: "as above: the handler is not called",
 	},
 
-	// Over HTTP/2.
+	// Over HTTP/2 and HTTP/3.
 	{
 		name:   "request as the handler sees it",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "length 0 coding [] close false form map[] pattern \"\"\nheader User-Agent: [\"Go-http-client/2.0\"];  body \"\" nil\nremote true\nserver true local ADDR\nbody is NoBody false",
 		ours:   "length 0 coding [] close false form map[] pattern \"\"\nheader User-Agent: [\"Go-http-client/2.0\"];  body \"\" nil\nremote true\nserver true local ADDR\nbody is NoBody true",
 		reason: "a request without content has http.NoBody in every version: who passes it on looks at that",
 	},
 	{
 		name:   "request as the handler sees it",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "length 0 coding [] close false form map[] pattern \"\"\nheader Content-Length: [\"0\"]; User-Agent: [\"Go-http-client/2.0\"];  body \"\" nil\nremote true\nserver true local ADDR\nbody is NoBody false",
 		ours:   "length 0 coding [] close false form map[] pattern \"\"\nheader Content-Length: [\"0\"]; User-Agent: [\"Go-http-client/2.0\"];  body \"\" nil\nremote true\nserver true local ADDR\nbody is NoBody true",
 		reason: "as above",
 	},
 	{
 		name:   "space around a value",
-		over:   overH2,
+		over:   overStreams,
 		theirs: empty200H2 + "the",
 		ours:   refusedH2 + "the",
 		reason: "rule H2-9 (RFC 9113 §8.2.1): a value neither begins nor ends with white space, else the message is malformed",
 	},
 	{
 		name:   "space around a value",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "field [\"  a b\\t\"]\n",
 		ours:   "",
 		reason: "as above: the handler is not called",
 	},
 	{
 		name:   "targets",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "/x#frag\n" + empty200H2,
 		ours:   "/x#frag\n" + refusedH2,
 		reason: "rule H2-9 (RFC 9113 §8.3.1): :path is a path and a query; '#' is of neither",
 	},
 	{
 		name:   "targets",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "http://absolute.example/p?q\n" + empty200H2,
 		ours:   "http://absolute.example/p?q\n" + refusedH2,
 		reason: "rule H2-9 (RFC 9113 §8.3.1): :path begins with /; the rest of a URI has fields of its own",
 	},
 	{
 		name:   "targets",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "http://absolute.example:81\n" + empty200H2,
 		ours:   "http://absolute.example:81\n" + refusedH2,
 		reason: "as above",
 	},
 	{
 		name:   "targets",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "/x#frag: path \"/x#frag\" raw \"/x#frag\" query \"\" host \"host.example\" url host \"\" scheme \"\"\nform \"\" map[]\n",
 		ours:   "",
 		reason: "as above: the handler is not called",
 	},
 	{
 		name:   "targets",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "http://absolute.example/p?q: path \"/p\" raw \"\" query \"q\" host \"host.example\" url host \"absolute.example\" scheme \"http\"\nform \"\" map[\"q\":[\"\"]]\n",
 		ours:   "",
 		reason: "as above: the handler is not called",
 	},
 	{
 		name:   "targets",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "http://absolute.example:81: path \"\" raw \"\" query \"\" host \"host.example\" url host \"absolute.example:81\" scheme \"http\"\nform \"\" map[]\n",
 		ours:   "",
 		reason: "as above: the handler is not called",
 	},
 	{
 		name:   "CONNECT and odd methods",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "CONNECT host.example:443\n" + empty200H2,
 		ours:   "CONNECT host.example:443\n" + empty405H2,
 		reason: "rule H1-11: an origin tunnels nothing",
 	},
 	{
 		name:   "CONNECT and odd methods",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "TRACE /\n" + empty200H2,
 		ours:   "TRACE /\n" + empty405H2,
 		reason: "rule H1-11: TRACE shows what proxies add",
 	},
 	{
 		name:   "CONNECT and odd methods",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "method CONNECT url \"//host.example:443\" host \"host.example:443\" uri \"host.example:443\"\n",
 		ours:   "",
 		reason: "as above: the handler is not called",
 	},
 	{
 		name:   "CONNECT and odd methods",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "method TRACE url \"/\" host \"host.example\" uri \"/\"\n",
 		ours:   "",
 		reason: "as above: the handler is not called",
 	},
 	{
 		name:   "answer sizes",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "/1000/5\n" + octetsH2,
 		ours:   "/1000/5\n< HTTP/2.0 200 OK length 5000 coding [] close false\n  Content-Length: [\"5000\"]; Content-Type: [\"application/octet-stream\"]; Date; \n",
 		reason: "a body up to 8 KiB is kept back until its length is known; net/http: 4 KiB over HTTP/2",
 	},
 	{
 		name:   "answer sizes",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "/8192/1\n" + octetsH2,
 		ours:   "/8192/1\n< HTTP/2.0 200 OK length 8192 coding [] close false\n  Content-Length: [\"8192\"]; Content-Type: [\"application/octet-stream\"]; Date; \n",
 		reason: "as above",
 	},
 	{
 		name:   "statuses",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "304 Not Modified length 5 coding [] close false\n  Content-Length: [\"5\"]; Content-Type: [\"text/x\"]; ",
 		ours:   "304 Not Modified length 5 coding [] close false\n  Content-Length: [\"5\"]; ",
 		reason: "RFC 9110 §15.4.5: a 304 describes no content; over HTTP/1 net/http leaves the type out too",
 	},
 	{
 		name:   "statuses",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "204 No Content length 5 coding [] close false\n  Content-Length: [\"5\"]; Content-Type: [\"text/x\"]; Date; Etag: [\"\\\"e\\\"\"]; \n  body \"\"\n  body error: cut\n",
 		ours:   "204 No Content length 0 coding [] close false\n  Content-Type: [\"text/x\"]; Date; Etag: [\"\\\"e\\\"\"]; \n  body \"\"\n",
 		reason: "RFC 9110 §8.6: no Content-Length in a 204; its client waits for the content",
 	},
 	{
 		name:   "trailers of answers",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "X-Declared: [\"early\"]; \n  body",
 		ours:   "\n  body",
 		reason: "a field announced as a trailer is sent as one, and not twice",
 	},
 	{
 		name:   "trailers of answers",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "> GET /\n< HTTP/2.0 200 OK length 4 coding [] close false\n  Content-Length: [\"4\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
 		ours:   "> GET /\n< HTTP/2.0 200 OK length -1 coding [] close false\n  Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
 		reason: "a length that the handler did not declare is left out before trailers: who passes the answer on as HTTP/1 would have to drop them (RFC 9112 §7.1)",
 	},
 	{
 		name:   "trailers of answers",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "> HEAD /\n< HTTP/2.0 200 OK length 4 coding [] close false\n  Content-Length: [\"4\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
 		ours:   "> HEAD /\n< HTTP/2.0 200 OK length -1 coding [] close false\n  Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
 		reason: "as above",
 	},
 	{
 		name:   "trailers of answers",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "> GET /early\n< HTTP/2.0 200 OK length 4 coding [] close false\n  Content-Length: [\"4\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
 		ours:   "> GET /early\n< HTTP/2.0 200 OK length -1 coding [] close false\n  Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
 		reason: "as above",
 	},
 	{
 		name:   "trailers of answers",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "> HEAD /early\n< HTTP/2.0 200 OK length 4 coding [] close false\n  Content-Length: [\"4\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
 		ours:   "> HEAD /early\n< HTTP/2.0 200 OK length -1 coding [] close false\n  Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n",
 		reason: "as above",
 	},
 	{
 		name:   "trailers of requests",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "body \"abc\" nil\ntrailer after \n",
 		ours:   "body \"abc\" nil\ntrailer after X-Extra: [\"1\" \"2\"]; \n",
 		reason: "announcing is optional (RFC 9110 §6.6.2): as over HTTP/1, the handler sees all trailers",
 	},
 	{
 		name:   "length mismatch",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "\n  body error: net/http: server replied with more than declared Content-Length; truncated\n",
 		ours:   "\n",
 		reason: "a Write beyond Content-Length is refused and not sent, as over HTTP/1",
 	},
 	{
 		name:   "length mismatch",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "1 <nil>\n",
 		ours:   "0 http: wrote more than the declared Content-Length\n",
 		reason: "as above",
 	},
 	{
 		name:   "length mismatch",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "body error: cut\n",
 		ours:   "body error: cut: INTERNAL_ERROR\n",
 		reason: "RFC 9113 §8.1.1: an answer shorter than it said is malformed; the reset says who knows of it",
 	},
 	{
 		name:   "handler's Connection",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "> Close\n< HTTP/2.0 200 OK length 4 coding [] close false\n  Content-Length: [\"4\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n  body \"body\"\nthe connection is open: 200 OK",
 		ours:   "> Close\n< HTTP/2.0 200 OK length 4 coding [] close false\n  Content-Length: [\"4\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n  body \"body\"\nthe connection is closed",
 		reason: "options are the same in any letter case (RFC 9110 §7.6.1): the handler said close",
 	},
 	{
 		name:   "injection",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "Lower-Case: [\" trimmed \"]; ",
 		ours:   "Lower-Case: [\"trimmed\"]; X-Inject: [\"a  Set-Cookie: b\"]; ",
 		reason: "RFC 9113 §8.2.1: no white space at the ends of a value; H1-16: forbidden bytes become spaces in every version, net/http drops the field",
 	},
 	{
 		name:   "interfaces of the writer",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "ReaderFrom false Pusher true",
 		ours:   "ReaderFrom true Pusher false",
 		reason: "io.Copy goes through a pooled buffer; no pushes (no browser takes them any more)",
 	},
 	{
 		name:   "copy from a file",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "/head copied 0 http2: request body closed due to handler exiting offset 32768\n",
 		ours:   "/head copied 300000 nil offset 300000\n",
 		reason: "the content of HEAD is thrown away in every version: a handler need not know the method",
 	},
 	{
 		name:   "body after Close",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "read 0 body closed by handler\n",
 		ours:   "read 0 http: invalid Read on closed Body\n",
 		reason: "http.ErrBodyReadAfterClose, as over HTTP/1: who compares finds it",
 	},
 	{
 		name:   "no hijack",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "interim 101\n",
 		ours:   "",
 		reason: "RFC 9113 §8.6: HTTP/2 has no 101",
 	},
 	{
 		name:   "no hijack",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "Upgrade: [\"thing\"]; ",
 		ours:   "",
 		reason: "RFC 9113 §8.2.2: Upgrade is of the connection, and HTTP/2 has none",
 	},
 	{
 		name:   "ServeMux",
-		over:   overH2,
+		over:   overStreams,
 		theirs: "GET *\n< HTTP/2.0 400 Bad Request length 0 coding [] close false\n  Content-Length: [\"0\"]; Date; \n  body \"\"\n",
 		ours:   "GET *\nno answer to OPTIONS: cut: PROTOCOL_ERROR\n",
 		reason: "rule H2-9 (RFC 9113 §8.3.1): * goes with OPTIONS only",
+	},
+
+	// Over HTTP/3 alone.
+	{
+		name:   "request as the handler sees it",
+		over:   overH3,
+		theirs: "/chunked/empty host ADDR proto HTTP/2.0 2.0\nlength -1 coding [] close false form map[] pattern \"\"\nheader User-Agent: [\"Go-http-client/2.0\"];  body \"\" nil\nremote true\nserver true local ADDR\nbody is NoBody false",
+		ours:   "/chunked/empty host ADDR proto HTTP/2.0 2.0\nlength 0 coding [] close false form map[] pattern \"\"\nheader User-Agent: [\"Go-http-client/2.0\"];  body \"\" nil\nremote true\nserver true local ADDR\nbody is NoBody true",
+		reason: "net/http's client ends an empty content of unknown length by a frame of its own, quic-go's by the end of the stream alone",
+	},
+	{
+		name:   "statuses",
+		over:   overH3,
+		theirs: "> GET /304\n< HTTP/2.0 304 Not Modified length 0 ",
+		ours:   "> GET /304\n< HTTP/2.0 304 Not Modified length -1 ",
+		reason: "a head without a length: quic-go's client does not conclude from the status",
+	},
+	{
+		name:   "statuses",
+		over:   overH3,
+		theirs: "\n  body error: cut\n",
+		ours:   "\n",
+		reason: "a 304 tells a length that it does not send (RFC 9110 §8.6): net/http's client takes the content for lost",
+	},
+	{
+		name:   "FileServer",
+		over:   overH3,
+		theirs: "304 Not Modified length 0 ",
+		ours:   "304 Not Modified length -1 ",
+		reason: "as for the statuses",
+	},
+	{
+		name:   "trailers of answers",
+		over:   overH3,
+		theirs: "X-Other: [\"1\" \"2\"]; X-Unset: []; ",
+		ours:   "X-Other: [\"1\" \"2\"]; ",
+		reason: "quic-go's client shows the trailers that came, not those that were announced",
+	},
+	{
+		name:   "length mismatch",
+		over:   overH3,
+		theirs: "> GET /less\n< HTTP/2.0 200 OK length 10 coding [] close false\n  Content-Length: [\"10\"]; Content-Type: [\"text/plain; charset=utf-8\"]; Date; \n  body \"01234\"\n  body error: cut: INTERNAL_ERROR\n  reused true\n",
+		ours:   "/less: an error\n",
+		reason: "RFC 9000 §3.2: a reset may overtake what was sent before it, the head as well",
+	},
+	{
+		name:   "length mismatch",
+		over:   overH3,
+		theirs: "> GET /none\n< HTTP/2.0 200 OK length 10 coding [] close false\n  Content-Length: [\"10\"]; Date; \n  body \"\"\n  body error: cut: INTERNAL_ERROR\n  reused true\n",
+		ours:   "/none: an error\n",
+		reason: "as above",
+	},
+	{
+		name:   "context values",
+		over:   overH3,
+		theirs: "conn c ",
+		ours:   "conn <nil> ",
+		reason: "ConnContext is given a net.Conn, which QUIC has none of",
 	},
 }
 

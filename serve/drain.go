@@ -50,7 +50,7 @@ func (s *Server) beginDrain() {
 	s.drainedFrom = before
 	s.mu.Unlock()
 	s.draining.Store(true)
-	s.altSvc.Set("")
+	s.withdrawHTTP3()
 	for _, q := range s.quicServices() {
 		q.engine.Drain()
 	}
@@ -138,7 +138,7 @@ func (s *Server) Close() error {
 	shards, services := s.shards, s.services
 	s.mu.Unlock()
 	s.draining.Store(true)
-	s.altSvc.Set("")
+	s.withdrawHTTP3()
 	var cut sync.WaitGroup
 	for _, q := range s.quicServices() {
 		q.engine.Drain()

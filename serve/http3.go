@@ -30,8 +30,8 @@ type quicService struct {
 
 // ServeHTTP3 serves HTTP/3 on a group of UDP sockets until the server ends; it
 // always answers an error, which is http.ErrServerClosed after Shutdown or
-// Close. Answers of the listeners of ServeTLS tell of it (Alt-Svc) while it
-// serves, with the port of g. With empty file names TLSConfig must hold a
+// Close. Answers of the listeners of ServeTLS on the same port tell of it
+// (Alt-Svc) while it serves. With empty file names TLSConfig must hold a
 // certificate. g is closed.
 func (s *Server) ServeHTTP3(g *listener.PacketGroup, certFile, keyFile string) error {
 	if g == nil {
@@ -76,10 +76,54 @@ func (s *Server) attachHTTP3(g *listener.PacketGroup, certFile, keyFile string) 
 		<-q.engine.Drained()
 		s.signalEmpty()
 	}()
-	if addr, ok := g.Addr().(*net.UDPAddr); ok {
-		s.altSvc.Set(fmt.Sprintf(`h3=":%d"; ma=%d`, addr.Port, int(altSvcAge.Seconds())))
-	}
+	s.announceHTTP3()
 	return q, nil
+}
+
+// announceHTTP3 makes the answers of each TLS listener tell of the HTTP/3 on its
+// port: another one may be that of another address. mu is held.
+func (s *Server) announceHTTP3() {
+	if s.stopping {
+		return
+	}
+	for _, svc := range s.services {
+		for _, q := range s.quics {
+			if svc.tlsConfig != nil && q.port() == svc.quicPort() {
+				svc.altSvc.Set(fmt.Sprintf(`h3=":%d"; ma=%d`, q.port(), int(altSvcAge.Seconds())))
+			}
+		}
+	}
+}
+
+// quicPort is the UDP port that belongs to a listener; 0: none does, as behind a
+// unix socket, where somebody else speaks to the clients.
+func (svc *service) quicPort() int {
+	if port := svc.srv.packetPort; port != 0 {
+		return port
+	}
+	if addr, ok := svc.listener.Addr().(*net.TCPAddr); ok {
+		return addr.Port
+	}
+	return 0
+}
+
+// withdrawHTTP3 ends what announceHTTP3 began.
+func (s *Server) withdrawHTTP3() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, svc := range s.services {
+		svc.altSvc.Set("")
+	}
+}
+
+func (q *quicService) port() int { return portOf(q.group) }
+
+// portOf is the UDP port of a group.
+func portOf(g *listener.PacketGroup) int {
+	if addr, ok := g.Addr().(*net.UDPAddr); ok {
+		return addr.Port
+	}
+	return -1
 }
 
 // admitHTTP3 asks the gate that stands before all listeners (S-4).

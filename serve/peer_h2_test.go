@@ -297,6 +297,13 @@ func (p *h2Peer) ping(data string) {
 	p.fr.WritePing(false, [8]byte([]byte(data)))
 }
 
+// beMute gives no more credit.
+func (p *h2Peer) beMute() {
+	p.mu.Lock()
+	p.mute = true
+	p.mu.Unlock()
+}
+
 // holdAnswers leaves PINGs unanswered until release.
 func (p *h2Peer) holdAnswers() {
 	p.mu.Lock()

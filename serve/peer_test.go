@@ -21,17 +21,54 @@ type peer struct {
 	left    int  // of the content that the last head declared
 	chunked bool // its length was not declared
 
-	h2         *h2Peer // nil: HTTP/1
-	last       *h2Stream
+	open       func(end bool, fields ...string) exchange // nil: HTTP/1
+	mute       func()
+	last       exchange
 	seen       int // interim answers to it
-	unanswered []*h2Stream
+	unanswered []exchange
+}
+
+// exchange is one stream of HTTP/2 or HTTP/3, as its client sees it.
+type exchange interface {
+	data(text string, end bool) // sends content
+	end(trailer ...string)
+	cancel()
+	interimOf(n int) string // waits for the n-th interim answer
+	interims() []string     // waits for the end
+	response() (*http.Response, error)
+}
+
+// h2Exchange is one of an h2Peer.
+type h2Exchange struct {
+	p *h2Peer
+	s *h2Stream
+}
+
+func (e h2Exchange) data(text string, end bool)        { e.p.data(e.s, text, end) }
+func (e h2Exchange) end(trailer ...string)             { e.p.end(e.s, trailer...) }
+func (e h2Exchange) cancel()                           { e.p.cancel(e.s) }
+func (e h2Exchange) interimOf(n int) string            { return e.p.interimOf(e.s, n) }
+func (e h2Exchange) response() (*http.Response, error) { return e.p.response(e.s) }
+
+func (e h2Exchange) interims() (statuses []string) {
+	e.p.outcome(e.s)
+	for _, h := range e.s.interim {
+		statuses = append(statuses, h.Get(":status"))
+	}
+	return statuses
 }
 
 func (x *compat) dial() *peer {
 	x.t.Helper()
-	if x.http2 {
+	switch {
+	case x.http2:
 		h2 := dialH2(x.t, x.addr, x.secure)
-		return &peer{x: x, conn: h2.conn, h2: h2}
+		open := func(end bool, fields ...string) exchange { return h2Exchange{h2, h2.open(end, fields...)} }
+		return &peer{x: x, conn: h2.conn, open: open, mute: h2.beMute}
+	case x.http3:
+		h3 := dialH3(x.t, x.addr)
+		open := func(end bool, fields ...string) exchange { return h3.open(end, fields...) }
+		return &peer{x: x, conn: h3, open: open, mute: h3.beMute}
 	}
 	conn, err := dialForm(x.addr, x.secure)
 	if err != nil {
@@ -51,21 +88,21 @@ func (p *peer) ask(method, target string, fields ...string) {
 			p.left, _ = strconv.Atoi(n)
 		}
 	}
-	if p.h2 == nil {
+	if p.open == nil {
 		p.send(method + " " + target + " HTTP/1.1\r\n" + strings.Join(append([]string{"Host: host.example"}, fields...), "\r\n") + "\r\n\r\n")
 		return
 	}
-	p.last = p.h2.open(p.left == 0, append(request(method, target), fields...)...)
+	p.last = p.open(p.left == 0, append(request(method, target), fields...)...)
 	p.unanswered = append(p.unanswered, p.last)
 }
 
 // stream sends the head of a request whose content, of unknown length, follows
 // by content and end.
 func (p *peer) stream(method, target string) {
-	if p.h2 == nil {
+	if p.open == nil {
 		p.ask(method, target, "Transfer-Encoding: chunked")
 	} else {
-		p.last = p.h2.open(false, request(method, target)...)
+		p.last = p.open(false, request(method, target)...)
 		p.unanswered = append(p.unanswered, p.last)
 	}
 	p.chunked = true
@@ -74,9 +111,9 @@ func (p *peer) stream(method, target string) {
 // content sends some of a request's content.
 func (p *peer) content(text string) {
 	switch {
-	case p.h2 != nil:
+	case p.open != nil:
 		p.left -= len(text)
-		p.h2.data(p.last, text, !p.chunked && p.left == 0)
+		p.last.data(text, !p.chunked && p.left == 0)
 	case p.chunked:
 		p.send(fmt.Sprintf("%x\r\n%s\r\n", len(text), text))
 	default:
@@ -86,8 +123,8 @@ func (p *peer) content(text string) {
 
 // end ends the content that stream began.
 func (p *peer) end(trailer ...string) {
-	if p.h2 != nil {
-		p.h2.end(p.last, trailer...)
+	if p.open != nil {
+		p.last.end(trailer...)
 		return
 	}
 	p.send("0\r\n" + strings.Join(append(trailer, "\r\n"), "\r\n"))
@@ -95,9 +132,9 @@ func (p *peer) end(trailer ...string) {
 
 // interim notes an interim answer to the last request.
 func (p *peer) interim() {
-	if p.h2 != nil {
+	if p.open != nil {
 		p.seen++
-		p.x.note("interim %s", p.h2.interimOf(p.last, p.seen))
+		p.x.note("interim %s", p.last.interimOf(p.seen))
 		return
 	}
 	resp, err := http.ReadResponse(p.r, nil)
@@ -108,11 +145,11 @@ func (p *peer) interim() {
 	p.x.note("interim %d", resp.StatusCode)
 }
 
-// interims notes all interim answers to the last request, which is over. HTTP/2 only.
+// interims notes all interim answers to the last request, which is over. Not
+// HTTP/1.
 func (p *peer) interims() {
-	p.h2.outcome(p.last)
-	for i := range p.last.interim {
-		p.x.note("interim %s", p.last.interim[i].Get(":status"))
+	for _, status := range p.last.interims() {
+		p.x.note("interim %s", status)
 	}
 }
 
@@ -131,12 +168,12 @@ func (p *peer) answers(methods ...string) {
 
 // answer reads the answer to the oldest request.
 func (p *peer) answer(method string) (*http.Response, error) {
-	if p.h2 == nil {
+	if p.open == nil {
 		return http.ReadResponse(p.r, &http.Request{Method: method})
 	}
 	s := p.unanswered[0]
 	p.unanswered = p.unanswered[1:]
-	return p.h2.response(s)
+	return s.response()
 }
 
 // rest notes whether the server closes the connection or answers once more.
@@ -152,9 +189,15 @@ func (p *peer) rest() {
 	p.x.note("the connection is open: %s", resp.Status)
 }
 
-// closing is the field of a last request on a connection; HTTP/2 has none.
+// awaitEnd waits until the server has closed the connection. HTTP/3 only.
+func (p *peer) awaitEnd() {
+	p.x.t.Helper()
+	p.conn.(*h3Peer).wantEnd("the connection ends")
+}
+
+// closing is the field of a last request on a connection; only HTTP/1 has one.
 func (p *peer) closing() []string {
-	if p.h2 != nil {
+	if p.open != nil {
 		return nil
 	}
 	return []string{"Connection: close"}
@@ -162,17 +205,16 @@ func (p *peer) closing() []string {
 
 // stall takes no more of the answers than the connection holds by itself.
 func (p *peer) stall() {
-	if p.h2 != nil {
-		p.h2.mu.Lock()
-		p.h2.mute = true
-		p.h2.mu.Unlock()
+	if p.mute != nil {
+		p.mute()
 	}
 }
 
-// abandon gives the last request up: HTTP/1 can only close, HTTP/2 resets the stream.
+// abandon gives the last request up: HTTP/1 can only close, the others reset the
+// stream.
 func (p *peer) abandon() {
-	if p.h2 != nil {
-		p.h2.cancel(p.last)
+	if p.open != nil {
+		p.last.cancel()
 		return
 	}
 	p.conn.Close()

@@ -79,17 +79,19 @@ func (s *SecureServingInfo) Serve(handler http.Handler, shutdownTimeout time.Dur
 		Certificates: s.Certificates, GetCertificate: s.GetCertificate,
 		MinVersion: s.MinTLSVersion, CipherSuites: s.CipherSuites, CurvePreferences: s.CurvePreferences,
 	}}
-	svc, err := srv.attachTLS(s.Listener, "", "")
-	if err != nil {
-		return nil, nil, err
-	}
-	r := &run{srv: srv, svc: svc, timeout: shutdownTimeout, stopped: s.Stopped, failed: s.Failed}
-	if s.Packets != nil {
+	if s.Packets != nil { // first: it may fail for more reasons, and Listener is still the caller's then
+		srv.packetPort = portOf(s.Packets)
 		if _, err := srv.attachHTTP3(s.Packets, "", ""); err != nil {
 			srv.Close()
 			return nil, nil, err
 		}
 	}
+	svc, err := srv.attachTLS(s.Listener, "", "")
+	if err != nil {
+		srv.Close()
+		return nil, nil, err
+	}
+	r := &run{srv: srv, svc: svc, timeout: shutdownTimeout, stopped: s.Stopped, failed: s.Failed}
 	stoppedCh, listenerStoppedCh = r.start(stopCh)
 	return stoppedCh, listenerStoppedCh, nil
 }

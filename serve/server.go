@@ -29,20 +29,22 @@ type Server struct {
 	// Options: see there. The zero value is good.
 	Options ServerOptions
 
-	mu        sync.Mutex
-	started   bool
-	stopping  bool
-	closed    bool
-	shards    []*shard.Shard
-	services  []*service
-	quics     []*quicService
-	portables registry
+	mu       sync.Mutex
+	started  bool
+	stopping bool
+	closed   bool
+	shards   []*shard.Shard
+	services []*service
+	quics    []*quicService
+	// packetPort is the UDP port of the HTTP/3 that answers over TLS tell of; 0:
+	// for each listener the port of its own number. It is set before all is.
+	packetPort int
+	portables  registry
 
 	emptyMu sync.Mutex
 	empty   chan struct{} // closed when the last connection goes; nil: nobody waits
 
 	date        semantics.DateCache
-	altSvc      semantics.AltSvc // of answers over TLS, while HTTP/3 is served
 	keys        *certs.TicketKeys
 	gate        *listener.Gate
 	handshakes  *handshakeSlots
@@ -60,10 +62,11 @@ type service struct {
 	group     *listener.Group // nil: portable form
 	tlsConfig *tls.Config     // nil: clear
 	base      context.Context
-	parts     []*part       // one a shard; the portable form has one
-	done      chan struct{} // closed when Serve is to return
-	once      sync.Once     // finish
-	leave     sync.Once     // stopListening
+	altSvc    semantics.AltSvc // of answers, while HTTP/3 is served beside it
+	parts     []*part          // one a shard; the portable form has one
+	done      chan struct{}    // closed when Serve is to return
+	once      sync.Once        // finish
+	leave     sync.Once        // stopListening
 	err       error
 	acceptEnd chan struct{} // closed when nothing more is accepted
 }
@@ -168,6 +171,7 @@ func (s *Server) attach(l net.Listener, cfg *tls.Config) (*service, error) {
 	if svc.group == nil {
 		svc.parts = []*part{svc.newPart()}
 		s.services = append(s.services, svc)
+		s.announceHTTP3()
 		return svc, nil
 	}
 	if err := s.startShards(); err != nil {
@@ -177,6 +181,7 @@ func (s *Server) attach(l net.Listener, cfg *tls.Config) (*service, error) {
 		return nil, err
 	}
 	s.services = append(s.services, svc)
+	s.announceHTTP3()
 	return svc, nil
 }
 
@@ -230,7 +235,7 @@ func (svc *service) newPart() *part {
 	face := s.face(svc.listener.Addr(), svc.tlsConfig)
 	var alt *semantics.AltSvc
 	if svc.tlsConfig != nil {
-		alt = &s.altSvc // an https origin's alternatives (RFC 7838 §2.1)
+		alt = &svc.altSvc // an https origin's alternatives (RFC 7838 §2.1)
 	}
 	p := &part{svc: svc, h1: s.Options.h1Config(h, face, &s.date, alt), h2: s.Options.h2Config(h, face, &s.date, alt)}
 	if svc.tlsConfig == nil && !s.Options.DisableHTTP2 {

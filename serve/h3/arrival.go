@@ -25,8 +25,12 @@ func (a *arrival) Read(p []byte) (int, error) {
 		if b.begun.IsZero() {
 			b.begun = now
 		}
+		own := b.deadline.Load()
 		due, rule := b.due(now)
 		s.str.SetReadDeadline(due)
+		if b.deadline.Load() != own {
+			continue // it was moved meanwhile
+		}
 		n, err := s.str.Read(p)
 		switch {
 		case err == nil || n > 0 && errors.Is(err, os.ErrDeadlineExceeded):

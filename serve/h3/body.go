@@ -222,8 +222,12 @@ func (b *body) end() {
 func (s *stream) stopReadingNow() { s.str.CancelRead(quic.StreamErrorCode(frame.NoError)) }
 
 // failed is the body's error that the answer must tell of, if it can: 0, none.
+// While another goroutine of the handler still reads there is none: it ends only
+// with the request.
 func (b *body) failed() int {
-	b.mu.Lock()
+	if !b.mu.TryLock() {
+		return 0
+	}
 	defer b.mu.Unlock()
 	switch {
 	case b.s == nil || b.err == nil || b.err == io.EOF:

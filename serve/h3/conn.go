@@ -31,11 +31,10 @@ type conn struct {
 	current   *quic.Stream // the leader's
 	lateUntil atomic.Int64 // Unix ns; 0: handlers run inline
 	early     atomic.Bool  // the handshake is not done: what comes may be replayed
-	over      atomic.Bool
 
 	// mu guards the following.
 	mu       sync.Mutex
-	room     sync.Cond     // a request has ended, or the connection is over
+	room     sync.Cond     // a request has ended, or the connection
 	active   []*stream     // requests that are served
 	requests int           // so far
 	next     quic.StreamID // above the last one
@@ -78,16 +77,22 @@ func newConn(s *Server, q *quic.Conn) *conn {
 	return c
 }
 
-// start sends our SETTINGS and begins to take streams.
-func (c *conn) start() {
-	c.setState(http.StateNew)
-	if c.early.Load() {
-		go c.awaitHandshake()
-	}
+// greet sends our SETTINGS. It comes before anybody else can see the connection:
+// on the control stream nothing may be ahead of them (RFC 9114 §6.2.1), and a
+// drain would say GOAWAY there.
+func (c *conn) greet() {
 	// Our control stream is the first of the streams a peer must allow (RFC 9114
 	// §6.2): one that does not has not read the RFC.
 	if err := c.openControl(); err != nil {
 		go c.close(frame.StreamCreationError, "no credit for the control stream")
+	}
+}
+
+// start begins to take streams.
+func (c *conn) start() {
+	c.setState(http.StateNew)
+	if c.early.Load() {
+		go c.awaitHandshake()
 	}
 	go c.lead()
 	go c.acceptUni()
@@ -138,13 +143,13 @@ func (c *conn) lead() {
 func (c *conn) enter(str *quic.Stream) *stream {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.active) >= c.srv.cfg.MaxStreams && !c.over.Load() {
-		c.room.Wait()
+	if len(c.active) >= c.srv.cfg.MaxStreams && !c.awaitRoom() {
+		return nil
 	}
 	id := str.StreamID()
 	if c.phase == phaseLast && id >= c.next {
+		// Its credit is not given back: no more requests are wanted.
 		c.srv.cfg.Counters.Rejected.Add(1)
-		c.hold(str)
 		abort(str, frame.RequestRejected) // RFC 9114 §4.1.1: nothing of it was done
 		return nil
 	}
@@ -160,6 +165,25 @@ func (c *conn) enter(str *quic.Stream) *stream {
 	s.at = len(c.active)
 	c.active = append(c.active, s)
 	return s
+}
+
+// awaitRoom waits until fewer than MaxStreams requests are active. False: the
+// connection has ended, which nobody else would tell this goroutine: it is the
+// one that would see it. c.mu is held, but not while it waits.
+func (c *conn) awaitRoom() bool {
+	stop := context.AfterFunc(c.q.Context(), func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.room.Broadcast()
+	})
+	defer stop()
+	for len(c.active) >= c.srv.cfg.MaxStreams {
+		if c.q.Context().Err() != nil {
+			return false
+		}
+		c.room.Wait()
+	}
+	return true
 }
 
 // leave tells that a request is over.
@@ -188,10 +212,6 @@ func (c *conn) leave(s *stream) {
 
 // ended is called by the last leader.
 func (c *conn) ended(err error) {
-	c.over.Store(true)
-	c.mu.Lock()
-	c.room.Broadcast()
-	c.mu.Unlock()
 	var app *quic.ApplicationError
 	var tr *quic.TransportError
 	if errors.As(err, &app) && !app.Remote && frame.Code(app.ErrorCode) != frame.NoError || errors.As(err, &tr) && !tr.Remote {
@@ -245,6 +265,9 @@ func (c *conn) setState(state http.ConnState) {
 }
 
 func (c *conn) stateLocked(state http.ConnState) {
+	if c.state == http.StateClosed { // a handler may outlive its connection
+		return
+	}
 	c.state = state
 	if f := c.srv.cfg.ConnState; f != nil {
 		f(c.q.RemoteAddr(), state)

@@ -10,33 +10,31 @@ func (w *response) EnableFullDuplex() error {
 }
 
 // SetReadDeadline bounds the reads of this request's body (http.ResponseController).
+// It waits for nothing: another goroutine of the handler may be writing.
 func (w *response) SetReadDeadline(t time.Time) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.over {
+	if w.over.Load() {
 		return errOver
 	}
-	w.timed = true
-	var own int64
-	if !t.IsZero() {
-		own = max(1, t.UnixNano())
-	}
-	w.s.body.deadline.Store(own)
-	return w.s.str.SetReadDeadline(t) // a reader that waits looks again
+	w.timed.Store(true)
+	w.s.body.deadline.Store(unixNano(t))
+	return w.s.str.SetReadDeadline(time.Now()) // a reader that waits looks again
 }
 
 // SetWriteDeadline bounds this answer: past it, writes fail and an answer that
 // is not whole is reset.
 func (w *response) SetWriteDeadline(t time.Time) error {
-	// A write that waits holds mu: it is told first.
-	if err := w.s.str.SetWriteDeadline(t); err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.over {
+	if w.over.Load() {
 		return errOver
 	}
-	w.timed, w.deadline = true, t
-	return nil
+	w.timed.Store(true)
+	w.deadline.Store(unixNano(t))
+	return w.s.str.SetWriteDeadline(time.Now()) // a write that waits looks again
+}
+
+// unixNano is t as a deadline is kept: 0 for none.
+func unixNano(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return max(1, t.UnixNano())
 }

@@ -10,9 +10,14 @@ import "github.com/quic-go/quic-go"
 // (BenchmarkServe). The peer may have 2*creditBatch streams more for it, so that
 // what is kept back never makes it wait; how many run is bounded by MaxStreams.
 
-// hold keeps the credit of a stream that has ended. c.mu is held.
+// hold keeps the credit of a stream that has ended. c.mu is held. Streams that
+// ended without an answer, as those that were reset, are not let pile up: an
+// answer that would give their credit may never come.
 func (c *conn) hold(str *quic.Stream) {
 	c.held = append(c.held, str)
+	if len(c.held) > 2*creditBatch {
+		c.give(creditBatch)
+	}
 }
 
 // giveCredit gives a batch back if one is due. It comes before an answer.

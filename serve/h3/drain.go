@@ -69,29 +69,41 @@ func (c *conn) quieted() <-chan struct{} {
 	return quiet
 }
 
-// ackOnly is above what a packet without stream data has in bytes.
-const ackOnly = 100
+// probes is up to how many packets a window of linger has when nothing but lost
+// ones is repeated: two for each probe timeout (RFC 9002 §6.2.4).
+const probes = 4
 
 // linger waits until what was sent has arrived: the transport tells of that to
 // nobody, and a close throws away what waits for room or for its repetition. As
-// long as there is such, packets with data go out at least every probe timeout
-// (RFC 9002 §6.2); acknowledgements alone, which a peer could ask for without an
-// end, are short.
+// long as there is such, a packet goes out at each probe timeout (RFC 9002 §6.2),
+// so that a window of three without any says that there is none. The timeout
+// doubles while nothing is acknowledged, and so does the window. A peer that
+// makes us send without an end (a ping asks for an acknowledgement) is not
+// waited for beyond lingerTime.
 func (c *conn) linger() {
+	end := time.Now().Add(lingerTime)
 	before := c.q.ConnectionStats()
-	for {
-		pto := before.SmoothedRTT + max(4*before.MeanDeviation, time.Millisecond) + 25*time.Millisecond
-		if !c.sleep(2 * pto) {
+	for window := time.Duration(3); time.Now().Before(end); {
+		pto := before.SmoothedRTT + max(4*before.MeanDeviation, time.Millisecond) + maxAckDelay
+		if !c.sleep(min(window*pto, time.Until(end))) {
 			return
 		}
 		now := c.q.ConnectionStats()
-		bytes, packets := now.BytesSent-before.BytesSent, now.PacketsSent-before.PacketsSent
-		if bytes <= packets*ackOnly {
+		switch sent := now.PacketsSent - before.PacketsSent; {
+		case sent == 0:
 			return
+		case sent <= probes:
+			window *= 2
+		default: // it flows
+			window = 3
 		}
 		before = now
 	}
 }
+
+// maxAckDelay is how long peers put their acknowledgements off (RFC 9000 §18.2:
+// the default).
+const maxAckDelay = 25 * time.Millisecond
 
 // sleep waits. False: the connection has ended.
 func (c *conn) sleep(d time.Duration) bool {
@@ -110,7 +122,13 @@ func (s *Server) sweep() {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
 	var conns []*conn
-	for now := range ticker.C {
+	for {
+		var now time.Time
+		select {
+		case now = <-ticker.C:
+		case <-s.empty:
+			return
+		}
 		s.mu.Lock()
 		if len(s.conns) == 0 {
 			s.sweeping = false

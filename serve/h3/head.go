@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -39,23 +40,30 @@ func (s *stream) readHead() bool {
 	if s.turn == 0 && cfg.ReadHeadTimeout > 0 { // inline, the watch sets it
 		s.str.SetReadDeadline(time.Now().Add(cfg.ReadHeadTimeout))
 	}
-	h, err := s.nextFrame()
-	if err == nil && h.Type != frame.TypeHeaders { // RFC 9114 §4.1
-		err = unexpected(h.Type)
-	}
-	if err == nil && h.Length > uint64(cfg.FieldBytes) {
+	block, err := s.headBlock()
+	switch {
+	case err == errHeadSize:
 		s.refuse(http.StatusRequestHeaderFieldsTooLarge)
 		return false
-	}
-	var block []byte
-	if err == nil {
-		block, err = s.in.take(int(h.Length))
-	}
-	if err != nil {
+	case err != nil:
 		s.failHead(err)
 		return false
 	}
 	return s.begin(block)
+}
+
+// headBlock takes the field section that begins the message.
+func (s *stream) headBlock() ([]byte, error) {
+	h, err := s.nextFrame()
+	switch {
+	case err != nil:
+		return nil, err
+	case h.Type != frame.TypeHeaders: // RFC 9114 §4.1
+		return nil, unexpected(h.Type)
+	case h.Length > uint64(s.c.srv.cfg.FieldBytes):
+		return nil, errHeadSize
+	}
+	return s.in.take(int(h.Length))
 }
 
 // nextFrame takes the header of the next frame that we know; others are thrown
@@ -68,6 +76,9 @@ func (s *stream) nextFrame() (frame.Header, error) {
 		}
 		switch h.Type {
 		case frame.TypeData, frame.TypeHeaders:
+			if h.Type == frame.TypeHeaders || h.Length > 0 { // the message goes on
+				s.body.unknown, s.body.unknownBytes = 0, 0
+			}
 			return h, nil
 		case frame.TypeSettings, frame.TypeGoAway, frame.TypeCancelPush, frame.TypeMaxPushID, frame.TypePushPromise,
 			frame.TypePriorityUpdate, frame.TypePriorityPush:
@@ -112,29 +123,34 @@ func (s *stream) failHead(err error) {
 	// Else the connection is over.
 }
 
+// What judge says of a message beside a status.
+const (
+	isGood      = 0
+	isMalformed = -1
+	isUnsure    = -2 // its end decides, which has not come
+)
+
 // begin decodes a field section and makes the request of it. False: the stream
 // is over, or answered.
 func (s *stream) begin(block []byte) bool {
 	c := s.c
-	c.mu.Lock() // the memos, and the strings of the connection
-	m, err := c.decode(block)
-	if err == nil && m.Fault == "" && m.Status == 0 {
-		s.makeRequest(m)
+	verdict, err := s.judge(block)
+	if verdict == isUnsure {
+		block = slices.Clone(block)
+		s.awaitEnd()
+		if verdict, err = s.judge(block); verdict == isUnsure {
+			verdict = http.StatusTooEarly
+		}
 	}
-	c.mu.Unlock()
 	switch {
 	case err != nil: // RFC 9204 §2.2: of the connection
 		go c.fail(err)
 		return false
-	case m.Fault != "", s.isWhole() && !s.lengthIs(m.Length):
+	case verdict == isMalformed:
 		s.malformed()
 		return false
-	case m.Status != 0:
-		s.refuse(m.Status)
-		return false
-	case c.early.Load() && (m.Method != http.MethodGet && m.Method != http.MethodHead || !s.in.ended()):
-		c.srv.cfg.Counters.TooEarly.Add(1)
-		s.refuse(http.StatusTooEarly)
+	case verdict != isGood:
+		s.refuse(verdict)
 		return false
 	}
 	if s.turn == 0 && c.srv.cfg.ReadHeadTimeout > 0 {
@@ -143,8 +159,53 @@ func (s *stream) begin(block []byte) bool {
 	return true
 }
 
-// decode reads a field section. The head is valid while c.mu is held, but for
-// its scalars and strings.
+// awaitEnd waits for the end of the stream, for what shows that there is content,
+// or for the end of the handshake, when it does not matter any more.
+func (s *stream) awaitEnd() {
+	done, str, handshake := make(chan struct{}), s.str, s.c.q.HandshakeComplete()
+	go func() {
+		select {
+		case <-handshake:
+			str.SetReadDeadline(time.Now()) // a reader of the body sets its own
+		case <-done:
+		}
+	}()
+	_ = s.in.fill() // what it got, judge sees
+	close(done)
+}
+
+// judge decodes a field section, and makes the request if it is one for the
+// handler. Otherwise it tells the status, or what else it is. The head that it
+// looks at is anybody's once c.mu is free.
+func (s *stream) judge(block []byte) (verdict int, err *frame.Error) {
+	c := s.c
+	c.mu.Lock() // the memos, and the strings of the connection
+	defer c.mu.Unlock()
+	m, err := c.decode(block)
+	switch {
+	case err != nil:
+		return 0, err
+	case m.Fault != "", s.isWhole() && !s.lengthIs(m.Length):
+		return isMalformed, nil
+	case m.Status != 0:
+		return m.Status, nil
+	case c.early.Load() && !s.in.ended(): // without content
+		if len(s.in.buffered()) == 0 && isSafe(m.Method) {
+			return isUnsure, nil
+		}
+		return http.StatusTooEarly, nil
+	case c.early.Load() && !isSafe(m.Method):
+		return http.StatusTooEarly, nil
+	}
+	s.makeRequest(m)
+	return isGood, nil
+}
+
+// isSafe tells whether a request with this method may be replayed.
+func isSafe(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+
+// decode reads a field section. The head is valid while c.mu is held; its strings
+// are for ever.
 func (c *conn) decode(block []byte) (*message.Head, *frame.Error) {
 	if c.memo == nil {
 		c.memo = new(memos)
@@ -218,7 +279,9 @@ func (s *stream) refuse(status int) {
 	switch status {
 	case http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:
 		cfg.Counters.TooLarge.Add(1)
-	case http.StatusOK, http.StatusTooEarly:
+	case http.StatusTooEarly:
+		cfg.Counters.TooEarly.Add(1)
+	case http.StatusOK:
 	default:
 		cfg.Counters.Malformed.Add(1)
 	}

@@ -63,6 +63,9 @@ const (
 	// drainGrace bounds how long the first GOAWAY of a drain stands alone: a
 	// round trip, so that requests on their way are still served. TestDrain.
 	drainGrace = 5 * time.Second
+	// lingerTime bounds how long a drained connection waits for its last answers
+	// to arrive: as long as a peer may take nothing of one (S-3). TestDrainLossy.
+	lingerTime = 60 * time.Second
 	// handshakeGrace is what handshakes under way have when a stop begins.
 	handshakeGrace = time.Second
 

@@ -21,6 +21,9 @@ import (
 type response struct {
 	s        *stream
 	headSent atomic.Bool
+	over     atomic.Bool  // the handler has returned; set with mu held
+	timed    atomic.Bool  // deadlines were set: a timer may look at the stream still
+	deadline atomic.Int64 // the handler's own, for writes, Unix ns; 0: none
 
 	// mu guards the following: a handler may have goroutines of its own.
 	mu        sync.Mutex
@@ -31,9 +34,6 @@ type response struct {
 	queued    int             // bytes the transport was given as copies
 	frame     int64           // bytes that are left of the DATA frame that holds all content
 	continued bool            // 100 was sent
-	over      bool            // the handler has returned
-	timed     bool            // deadlines were set: a timer may look at the stream still
-	deadline  time.Time       // the handler's own, for writes
 	err       error           // of the stream's sending half
 }
 
@@ -41,8 +41,9 @@ func (w *response) reset() {
 	clear(w.header)
 	w.answer.Reset()
 	w.headSent.Store(false)
+	w.over.Store(false)
 	w.s, w.written, w.kept, w.queued, w.frame = nil, 0, nil, 0, 0
-	w.continued, w.over, w.timed, w.deadline, w.err = false, false, false, time.Time{}, nil
+	w.continued, w.err = false, nil // one with deadlines does not come back
 }
 
 // Header returns the map that WriteHeader sends.
@@ -60,7 +61,7 @@ func (w *response) WriteHeader(status int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.over:
+	case w.over.Load():
 	case w.answer.Status != 0:
 		w.s.c.srv.cfg.ErrorLog.Warn("http3: superfluous response.WriteHeader call", slog.Int("status", status))
 	default:
@@ -129,7 +130,7 @@ func (w *response) write(p []byte) (int, error) {
 // before is what every write of content has to pass.
 func (w *response) before(n int) error {
 	switch {
-	case w.over:
+	case w.over.Load():
 		return errOver
 	case w.answer.Status == 0:
 		w.writeHeader(http.StatusOK)
@@ -192,7 +193,7 @@ func (w *response) complete(returned bool) {
 	status := s.body.failed()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.over = true
+	w.over.Store(true)
 	defer w.discard()
 	if !returned || w.late() {
 		abort(s.str, frame.InternalError)
@@ -222,4 +223,7 @@ func (w *response) complete(returned bool) {
 }
 
 // late tells whether the handler's own deadline for writes has passed.
-func (w *response) late() bool { return !w.deadline.IsZero() && !time.Now().Before(w.deadline) }
+func (w *response) late() bool {
+	own := w.deadline.Load()
+	return own != 0 && time.Now().UnixNano() >= own
+}

@@ -102,32 +102,73 @@ func (w *response) transmit(p []byte) error {
 // or is slower than WriteMinRate in that time, is given up (S-3).
 func (w *response) wait(p []byte) error {
 	cfg := w.s.c.srv.cfg
-	for len(p) > 0 {
-		var due time.Time
-		if cfg.WriteIdleTimeout > 0 {
-			due = time.Now().Add(cfg.WriteIdleTimeout)
+	rule := due(cfg.WriteIdleTimeout)
+	for taken := 0; len(p) > 0; {
+		own := w.deadline.Load()
+		w.s.str.SetWriteDeadline(earlier(rule, own))
+		if w.deadline.Load() != own {
+			continue // it was moved meanwhile
 		}
-		own := !w.deadline.IsZero() && (due.IsZero() || w.deadline.Before(due))
-		if own {
-			due = w.deadline
-		}
-		w.s.str.SetWriteDeadline(due)
-		n, err := w.s.str.Write(p)
+		n, err := w.put(p)
 		p = p[n:]
+		taken += n
 		switch {
 		case err == nil:
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return w.failed(err)
-		case own || w.late():
+		case w.late():
 			w.err = os.ErrDeadlineExceeded
 			return w.err
-		case float64(n) < float64(cfg.WriteMinRate)*cfg.WriteIdleTimeout.Seconds() || n == 0:
+		case rule.IsZero() || time.Now().Before(rule): // the handler has moved its own
+		case taken == 0 || float64(taken) < float64(cfg.WriteMinRate)*cfg.WriteIdleTimeout.Seconds():
 			cfg.Counters.TimedOut.Add(1)
 			abort(w.s.str, frame.ExcessiveLoad)
 			return w.failed(errStalled)
+		default:
+			rule, taken = due(cfg.WriteIdleTimeout), 0
 		}
 	}
 	return nil
+}
+
+// due is the time in d; zero, never: zero.
+func due(d time.Duration) time.Time {
+	if d <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(d)
+}
+
+// earlier is rule, or the time own in Unix ns if that is before it; zero: never.
+func earlier(rule time.Time, own int64) time.Time {
+	if own == 0 {
+		return rule
+	}
+	if t := time.Unix(0, own); rule.IsZero() || t.Before(rule) {
+		return t
+	}
+	return rule
+}
+
+// put writes p. The transport's Write returns when it has copied what is left
+// for the last packet, though there may be no credit for that: a connection
+// that is drained would be closed with it. So the last byte goes behind it, with
+// credit for both, and if there is none Write is made to wait for the packets.
+func (w *response) put(p []byte) (int, error) {
+	str := w.s.str
+	last := len(p) - 1
+	if n, err := str.Write(p[:last]); err != nil {
+		return n, err
+	}
+	err := str.TryWriteAll(p[last:])
+	if err == quic.ErrWouldBlock {
+		n, err := str.WriteWithLimit(p[last:], func(most int) int { return most })
+		return last + n, err
+	}
+	if err != nil {
+		return last, err
+	}
+	return len(p), nil
 }
 
 // failed notes that nothing can be sent any more, and ends the request's context

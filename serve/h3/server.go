@@ -35,6 +35,7 @@ type Server struct {
 	late     bool          // handshakes have used up their grace: nobody waits for them
 	empty    chan struct{} // closed when a stop has left no connection
 	isEmpty  bool
+	grace    *time.Timer // of the handshakes that are under way when a drain begins
 }
 
 // Listen serves HTTP/3 on sockets, each of which carries the connections whose
@@ -66,8 +67,6 @@ func Listen(sockets []net.PacketConn, tlsConf *tls.Config, cfg *Config) (*Server
 			return nil, fmt.Errorf("listen on %s: %w", socket.LocalAddr(), err)
 		}
 		s.transports = append(s.transports, t)
-	}
-	for _, t := range s.transports {
 		go t.accept()
 	}
 	return s, nil
@@ -77,7 +76,8 @@ func Listen(sockets []net.PacketConn, tlsConf *tls.Config, cfg *Config) (*Server
 func (s *Server) open(q *quic.Conn) {
 	hs, _ := q.Context().Value(handshakeKey{}).(*handshake)
 	if !s.cfg.Early {
-		s.handshakeDone(hs)
+		// At the end: a drain is not over between a handshake and its connection.
+		defer s.handshakeDone(hs)
 	} else {
 		go func() {
 			select {
@@ -97,6 +97,7 @@ func (s *Server) open(q *quic.Conn) {
 		}
 		c.admitted = addr
 	}
+	c.greet()
 	if !s.register(c) {
 		c.release()
 		go q.CloseWithError(quic.ApplicationErrorCode(frame.NoError), "")
@@ -145,7 +146,8 @@ func (s *Server) remove(c *conn) {
 	s.signalEmpty()
 }
 
-// signalEmpty tells of the last connection's end in a stop. mu is held.
+// signalEmpty tells of the last connection's end in a stop; the sweeper ends
+// with it. mu is held.
 func (s *Server) signalEmpty() {
 	if s.draining && !s.isEmpty && len(s.conns) == 0 && (s.late || s.admission.open.Load() == 0) {
 		s.isEmpty = true
@@ -169,7 +171,7 @@ func (s *Server) Drain() {
 	}
 	s.signalEmpty()
 	if !s.isEmpty {
-		time.AfterFunc(handshakeGrace, s.refuseHandshakes)
+		s.grace = time.AfterFunc(handshakeGrace, s.refuseHandshakes)
 	}
 }
 
@@ -177,7 +179,7 @@ func (s *Server) Drain() {
 func (s *Server) refuseHandshakes() {
 	for _, t := range s.transports {
 		t.ln.Close()
-		<-t.done
+		<-t.done // what was accepted is known by now
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,12 +223,17 @@ func (s *Server) Close() error {
 	s.Drain()
 	s.mu.Lock()
 	s.closed = true
+	if s.grace != nil {
+		s.grace.Stop()
+	}
 	s.mu.Unlock()
 	s.Cut() // with CONNECTION_CLOSE, which the transport's end would not send
+	s.refuseHandshakes()
 	var errs []error
 	for _, t := range s.transports {
-		errs = append(errs, t.ln.Close(), t.quic.Close())
+		errs = append(errs, t.quic.Close())
 	}
-	s.watch.stop()
+	<-s.empty      // each connection's leader sees its end,
+	s.watch.stop() // or whom the watch gives the lead
 	return errors.Join(errs...)
 }

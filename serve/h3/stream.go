@@ -90,7 +90,7 @@ func (s *stream) finish() (leads bool) {
 	leads = s.turn != 0 && c.endTurn(s.turn)
 	// One that was overtaken, or whose context somebody holds, is left to the
 	// garbage collector: others may look at it still.
-	if c.srv.cfg.Recycle && leads && !exposed && !s.w.timed {
+	if c.srv.cfg.Recycle && leads && !exposed && !s.w.timed.Load() {
 		s.reset()
 		c.srv.cfg.pools.streams.Put(s)
 	}

@@ -28,6 +28,7 @@ type token struct {
 	word    atomic.Uint64
 	watched atomic.Bool // the watch looks at it
 	seen    uint64      // what it saw last; the watch's own
+	taking  sync.Mutex  // held while the watch takes the lead
 }
 
 // tick is how long a handler may run inline, twice that at most.
@@ -54,14 +55,23 @@ func (c *conn) endTurn(t turn) bool {
 
 // handOn gives the lead away if t still runs inline: it is about to wait.
 func (c *conn) handOn(t turn) {
-	if t != 0 && c.endTurn(t) {
+	switch {
+	case t == 0:
+	case c.endTurn(t):
 		c.srv.cfg.Counters.HandOffs.Add(1)
 		go c.lead()
+	default:
+		// If it is being overtaken just now: the caller is about to set a deadline
+		// of its own, which the one for the head must not replace.
+		c.token.taking.Lock()
+		c.token.taking.Unlock() //nolint:staticcheck // it is waited for, no more
 	}
 }
 
 // overtake takes the lead from a handler that has run for more than a tick.
 func (c *conn) overtake(t turn) {
+	c.token.taking.Lock()
+	defer c.token.taking.Unlock()
 	if !c.endTurn(t) {
 		return
 	}

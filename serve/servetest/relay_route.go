@@ -21,7 +21,8 @@ type route struct {
 	closed bool
 }
 
-// rebind opens a new way to the server.
+// rebind opens a new way to the server. The old one is not closed, so that
+// nobody else gets its port.
 func (rt *route) rebind() (netip.AddrPort, error) {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
@@ -33,9 +34,6 @@ func (rt *route) rebind() (netip.AddrPort, error) {
 		return netip.AddrPort{}, err
 	}
 	_ = conn.SetReadBuffer(relayBuffer)
-	if n := len(rt.vias); n > 0 && !rt.relay.KeepOld {
-		rt.vias[n-1].Close()
-	}
 	rt.vias = append(rt.vias, conn)
 	rt.relay.group.Go(func() { rt.readServer(conn) })
 	return addrPortOf(conn), nil
@@ -52,6 +50,11 @@ func (rt *route) readServer(conn *net.UDPConn) {
 		}
 		if err != nil {
 			continue // an ICMP: the server is not there (yet)
+		}
+		if !rt.relay.KeepOld && rt.current() != via {
+			rt.relay.down.arrived(n)
+			rt.relay.down.lost.Add(1)
+			continue
 		}
 		rt.pass(rt.down, Datagram{Client: rt.client, Via: via, Payload: buf[:n]})
 	}
@@ -97,7 +100,7 @@ func (rt *route) close() {
 	defer rt.mu.Unlock()
 	rt.closed = true
 	for _, c := range rt.vias {
-		c.Close() // those before a Rebind may be closed already
+		c.Close()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,7 +18,7 @@ import (
 type endpoint struct {
 	flag    string // which gave it
 	spec    string // as given
-	network string // tcp or unix
+	network string // tcp, unix or, for HTTP/3, udp
 	address string
 }
 
@@ -101,15 +102,9 @@ func endpoints(flag string, specs []string) (all []endpoint, errs []error) {
 	return all, errs
 }
 
-// packetEndpoints are those of --tls-listen that have a port.
-func (c CompletedOptions) packetEndpoints() (all []endpoint) {
-	secure, _ := endpoints("--tls-listen", c.TLSListen)
-	for _, e := range secure {
-		if e.network != "unix" {
-			all = append(all, e)
-		}
-	}
-	return all
+// hasPacketEndpoint tells whether one of --tls-listen is meant to have a port.
+func (c CompletedOptions) hasPacketEndpoint() bool {
+	return slices.ContainsFunc(c.TLSListen, func(spec string) bool { return !strings.HasPrefix(spec, unixPrefix) })
 }
 
 func (c CompletedOptions) validateAddresses() []error {
@@ -150,12 +145,16 @@ func (e endpoint) bind(ctx context.Context, cfg listener.Config) (*listener.Grou
 // explain turns an error of bind or listen into one line that names the fix.
 func (e endpoint) explain(err error) error {
 	var inUse *listener.InUseError
-	text := "listen " + e.network + " " + e.spec + ": "
+	place, another := e.spec, e.flag+" with another "+e.part()
+	if e.network == "udp" { // the port is the one that TCP has, whatever was given
+		place, another = e.address, another+", or leave out --http3"
+	}
+	text := "listen " + e.network + " " + place + ": "
 	switch {
 	case errors.As(err, &inUse):
-		text += "address in use" + holders(inUse.Holders) + "; stop it or pass " + e.flag + " with another " + e.part()
+		text += "address in use" + holders(inUse.Holders) + "; stop it or pass " + another
 	case errors.Is(err, syscall.EADDRINUSE):
-		text += "address in use; pass " + e.flag + " with another " + e.part()
+		text += "address in use; pass " + another
 	case errors.Is(err, syscall.EACCES) && e.network != "unix":
 		text += "permission denied; allow it (setcap cap_net_bind_service=+ep penstock) or pass " + e.flag + " with a port above 1023"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

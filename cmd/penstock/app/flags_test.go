@@ -21,7 +21,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"unknown flag", []string{"serve", "--foo"}, []string{`unknown flag: --foo; see 'penstock serve --help'`}},
 		{"unknown short flag", []string{"serve", "-x"}, []string{`unknown shorthand flag: 'x' in -x; see 'penstock serve --help'`}},
 		{"argument", []string{"serve", "x"}, []string{`serve takes no arguments, got "x"; see 'penstock serve --help'`}},
-		{"flag of later times", []string{"serve", "--http3"}, []string{"unknown flag: --http3"}},
+		{"flag of later times", []string{"serve", "--config", "x"}, []string{"unknown flag: --config"}},
 		{"value missing", []string{"serve", "--listen"}, []string{"flag needs an argument: --listen"}},
 		{"no number", []string{"serve", "--listeners", "x"}, []string{`--listeners "x": must be a whole number; see`}},
 		{"no duration", []string{"serve", "--shutdown-timeout", "5"}, []string{`--shutdown-timeout "5": must be a duration with its unit`}},
@@ -43,6 +43,11 @@ func TestWrongCommandLines(t *testing.T) {
 		{"negative listeners", []string{"serve", "--listeners", "-1"}, []string{"--listeners -1: give 1 to 256"}},
 		{"too many listeners", []string{"serve", "--listeners", "257"}, []string{"--listeners 257: give 1 to 256"}},
 		{"no protocol", []string{"serve", "--disable-http1-serving", "--disable-http2-serving"}, []string{"--disable-http1-serving and --disable-http2-serving leave no protocol"}},
+		{"HTTP/3 without HTTPS", []string{"respond", "--http3"}, []string{"--http3 needs a --tls-listen HOST:PORT, whose UDP port it takes; add --tls-listen :8443"}},
+		{"HTTP/3 beside plain HTTP alone", []string{"serve", "--http3", "--listen", ":8080"}, []string{"--http3 needs a --tls-listen HOST:PORT"}},
+		{"HTTP/3 on a unix socket", []string{"serve", "--http3", "--tls-listen", "unix:/run/x"}, []string{"--http3 needs a --tls-listen HOST:PORT"}},
+		{"HTTP/3 on a port alone", []string{"serve", "--http3", "--tls-listen", "8443"}, []string{`--tls-listen "8443": write it with a colon, :8443`}},
+		{"HTTP/3 with a value", []string{"serve", "--http3=maybe"}, []string{`--http3 "maybe": must be true or false`}},
 		{"negative streams", []string{"serve", "--http2-max-streams-per-connection", "-1"}, []string{"--http2-max-streams-per-connection -1: give 1 to 10000"}},
 		{"no time to stop", []string{"serve", "--shutdown-timeout", "0s"}, []string{"--shutdown-timeout 0s: must be above 0"}},
 		{"negative delay", []string{"serve", "--shutdown-delay-duration", "-1s"}, []string{"--shutdown-delay-duration -1s: must not be negative"}},
@@ -108,7 +113,7 @@ func TestHelp(t *testing.T) {
 
 // What the help of a serving command promises.
 func TestServingFlags(t *testing.T) {
-	common := []string{"admin", "disable-http1-serving", "disable-http2-serving", "event-loop", "help", "http2-max-streams-per-connection", "listen", "listeners", "shutdown-delay-duration", "shutdown-timeout", "tls-cert-file", "tls-listen", "tls-private-key-file"}
+	common := []string{"admin", "disable-http1-serving", "disable-http2-serving", "event-loop", "help", "http2-max-streams-per-connection", "http3", "listen", "listeners", "shutdown-delay-duration", "shutdown-timeout", "tls-cert-file", "tls-listen", "tls-private-key-file"}
 	for name, own := range map[string][]string{
 		"serve":       nil,
 		"respond":     {"body", "body-size", "delay", "header", "status"},
@@ -161,12 +166,16 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("PENSTOCK_EVENT_LOOP", "off")
 	t.Setenv("PENSTOCK_ADMIN", "") // as if not set
 	t.Setenv("PENSTOCK_LISTENERS", "3")
+	t.Setenv("PENSTOCK_HTTP3", "true")
 	o, err := parse(t, serveDefaults, "--listeners", "4", "--tls-cert-file", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(o.Listen, []string{":1", ":2"}) || o.ShutdownTimeout.String() != "7s" || bool(o.EventLoop) {
 		t.Errorf("the environment does not beat defaults: %+v", o)
+	}
+	if !o.HTTP3 {
+		t.Error("PENSTOCK_HTTP3 does not turn HTTP/3 on")
 	}
 	if o.Listeners != 4 {
 		t.Errorf("listeners %d: the flag does not beat the environment", o.Listeners)
@@ -211,6 +220,8 @@ func TestDefaultAddresses(t *testing.T) {
 	}{
 		{"serve", serveDefaults, nil, []string{":8080"}, []string{":8443"}, "127.0.0.1:9901"},
 		{"serve, plain given", serveDefaults, []string{"--listen", ":1"}, []string{":1"}, nil, "127.0.0.1:9901"},
+		{"serve, HTTP/3", serveDefaults, []string{"--http3"}, []string{":8080"}, []string{":8443"}, "127.0.0.1:9901"},
+		{"serve, HTTP/3 beside a unix socket", serveDefaults, []string{"--http3", "--tls-listen", "unix:/x", "--tls-listen", ":1"}, nil, []string{"unix:/x", ":1"}, "127.0.0.1:9901"},
 		{"serve, HTTPS given", serveDefaults, []string{"--tls-listen", ":1"}, nil, []string{":1"}, "127.0.0.1:9901"},
 		{"one-liner", oneLinerDefaults, nil, []string{"127.0.0.1:8080"}, nil, "off"},
 		{"one-liner, HTTPS given", oneLinerDefaults, []string{"--tls-listen", ":1", "--admin", "unix:/x"}, nil, []string{":1"}, "unix:/x"},
@@ -223,6 +234,9 @@ func TestDefaultAddresses(t *testing.T) {
 		c := o.Complete()
 		if err := c.Validate(); err != nil {
 			t.Errorf("%s: %v", test.name, err)
+		}
+		if c.HTTP3 != slices.Contains(test.args, "--http3") {
+			t.Errorf("%s: HTTP/3 is %v", test.name, c.HTTP3)
 		}
 		if !slices.Equal(c.Listen, test.listen) || !slices.Equal(c.TLSListen, test.tlsListen) || c.Admin != test.admin {
 			t.Errorf("%s: listen %q, HTTPS %q, admin %q", test.name, c.Listen, c.TLSListen, c.Admin)

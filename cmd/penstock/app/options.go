@@ -108,7 +108,7 @@ func (c CompletedOptions) Validate() error {
 	if c.DisableHTTP1 && c.DisableHTTP2 {
 		errs = append(errs, errors.New("--disable-http1-serving and --disable-http2-serving leave no protocol; drop one of them"))
 	}
-	if c.HTTP3 && len(c.packetEndpoints()) == 0 {
+	if c.HTTP3 && !c.hasPacketEndpoint() {
 		errs = append(errs, errors.New("--http3 needs a --tls-listen HOST:PORT, whose UDP port it takes; add --tls-listen :8443"))
 	}
 	if c.MaxStreams < 0 || c.MaxStreams > maxStreams {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,12 +80,20 @@ func (c CompletedOptions) Prepare(ctx context.Context, h http.Handler, life *lif
 // deferAccept is how long, about, a connection without a byte waits in the kernel.
 const deferAccept = time.Second
 
-func (p *Prepared) bind(ctx context.Context) error {
+// anyPortTries bounds the search for a port that is free for TCP and UDP.
+const anyPortTries = 8
+
+// listenConfig is that of the addresses for HTTP.
+func (p *Prepared) listenConfig() listener.Config {
 	// In HTTP the client speaks first, so a connection may wait in the kernel
 	// until its first bytes are there: 11 in place of 18 us of CPU for one with
 	// a single request (BENCHMARKS.md, churn). The price: a connection opened
 	// ahead of its request is not seen by the drain during its first second.
-	cfg := listener.Config{Sockets: p.opts.Listeners, DeferAccept: deferAccept, ErrorLog: p.life.log}
+	return listener.Config{Sockets: p.opts.Listeners, DeferAccept: deferAccept, ErrorLog: p.life.log}
+}
+
+func (p *Prepared) bind(ctx context.Context) error {
+	cfg := p.listenConfig()
 	// One socket, and a unix socket for its owner alone.
 	adminCfg := listener.Config{Sockets: 1, UnixMode: 0o600, ErrorLog: p.life.log}
 	admin := []string{p.opts.Admin}
@@ -121,20 +130,49 @@ func (p *Prepared) bindPackets(ctx context.Context) error {
 	if !p.opts.HTTP3 {
 		return nil
 	}
-	for _, b := range p.secure {
+	for i := range p.secure {
+		b := &p.secure[i]
 		if b.network == "unix" {
 			continue
 		}
-		e, err := b.packets()
+		packets, err := p.takePackets(ctx, b)
+		for try := 1; !b.fixedPort() && errors.Is(err, syscall.EADDRINUSE) && try < anyPortTries; try++ {
+			// TCP picked the port; in UDP it is somebody else's.
+			if err := p.rebind(ctx, b); err != nil {
+				return err
+			}
+			packets, err = p.takePackets(ctx, b)
+		}
 		if err != nil {
 			return err
 		}
-		group, err := listener.BindPackets(ctx, listener.PacketConfig{Network: e.network, Address: e.address, Sockets: p.opts.Listeners, ErrorLog: p.life.log})
-		if err != nil {
-			return e.explain(err)
-		}
-		p.packets = append(p.packets, boundPackets{e, group})
+		p.packets = append(p.packets, packets)
 	}
+	return nil
+}
+
+// takePackets takes the UDP port of b's number.
+func (p *Prepared) takePackets(ctx context.Context, b *bound) (boundPackets, error) {
+	e, err := b.packets()
+	if err != nil {
+		return boundPackets{}, err
+	}
+	group, err := listener.BindPackets(ctx, listener.PacketConfig{Network: e.network, Address: e.address, Sockets: p.opts.Listeners, ErrorLog: p.life.log})
+	if err != nil {
+		return boundPackets{}, e.explain(err)
+	}
+	return boundPackets{e, group}, nil
+}
+
+// rebind lets the system pick another port for b. The old one is kept until
+// then, or it could be picked again.
+func (p *Prepared) rebind(ctx context.Context, b *bound) error {
+	group, err := b.bind(ctx, p.listenConfig())
+	if err != nil {
+		return err
+	}
+	_ = b.group.Close() // nothing was accepted
+	b.group = group
 	return nil
 }
 

@@ -204,54 +204,6 @@ func TestReadyzFailsDuringTheDelay(t *testing.T) {
 	}
 }
 
-func TestUsedPortExits2AndNamesTheHolder(t *testing.T) {
-	l, err := net.Listen("tcp", anyPort)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	for _, flag := range []string{"--listen", "--tls-listen", "--admin"} {
-		args := []string{"serve", flag, l.Addr().String()}
-		if flag != "--admin" {
-			args = append(args, "--admin", "off")
-		} else {
-			args = append(args, "--listen", anyPort)
-		}
-		code, stdout, stderr := runBinary(t, args...)
-		if code != ExitNoBind || stdout != "" || strings.Count(stderr, "\n") != 1 {
-			t.Errorf("%s: exit %d, stdout %q, stderr %q", flag, code, stdout, stderr)
-		}
-		for _, want := range []string{"penstock: listen tcp " + l.Addr().String() + ": address in use by pid", fmt.Sprintf("pid %d (", os.Getpid()), "stop it or pass " + flag + " with another port"} {
-			if !strings.Contains(stderr, want) {
-				t.Errorf("%s: %q is missing in %q", flag, want, stderr)
-			}
-		}
-	}
-}
-
-func TestAddressOfNoInterfaceExits2(t *testing.T) {
-	code, _, stderr := runBinary(t, "respond", "--listen", "192.0.2.1:8080")
-	if code != ExitNoBind || !strings.Contains(stderr, "no interface of this machine has the address") {
-		t.Errorf("exit %d, %q", code, stderr)
-	}
-}
-
-// A failed start leaves nothing behind: the addresses bound before are free.
-func TestFailedStartReleasesWhatItBound(t *testing.T) {
-	taken, err := net.Listen("tcp", anyPort)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	path := filepath.Join(t.TempDir(), "s")
-	if code, _, stderr := runHere("respond", "--listen", "unix:"+path, "--listen", taken.Addr().String()); code != ExitNoBind {
-		t.Errorf("exit %d, %q", code, stderr)
-	}
-	if _, err := os.Lstat(path); err == nil {
-		t.Error("the unix socket was left behind")
-	}
-}
-
 func writePair(t *testing.T) (certFile, keyFile string) {
 	t.Helper()
 	pair, err := certs.SelfSigned([]string{"edge.example"})

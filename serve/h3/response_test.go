@@ -1,0 +1,441 @@
+package h3
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/penstock-edge/penstock/serve/h3/frame"
+	"github.com/penstock-edge/penstock/serve/servetest"
+)
+
+var (
+	kb100 = strings.Repeat("0123456789", 10_240)
+	mb3   = strings.Repeat("0123456789abcdef", 3<<16)
+)
+
+// answerCase is what a handler does and what its client sees of it.
+type answerCase struct {
+	name    string
+	method  string // "": GET
+	handler http.HandlerFunc
+	status  int // 0: 200
+	body    string
+	fields  []string // name, value, …; value "": the field is absent
+	trailer []string // likewise
+}
+
+// answers are the ways of saying something, as net/http takes them.
+var answers = []answerCase{
+	{name: "nothing", handler: func(http.ResponseWriter, *http.Request) {}, fields: []string{"Content-Length", "0", "Content-Type", ""}},
+	{name: "implicit 200", handler: hello, body: "hello", fields: []string{"Content-Length", "5", "Content-Type", "text/plain; charset=utf-8"}},
+	{name: "a status", handler: func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404); hello(w, r) }, status: 404, body: "hello"},
+	{name: "only a status", handler: status(500), status: 500, fields: []string{"Content-Length", "0"}},
+	{name: "a superfluous WriteHeader", handler: func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(201)
+		w.WriteHeader(500)
+	}, status: 201},
+	{name: "sniffed", handler: text("<html>"), body: "<html>", fields: []string{"Content-Type", "text/html; charset=utf-8"}},
+	{name: "sniffed over two writes", handler: func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "<ht")
+		io.WriteString(w, "ml>"+kb100)
+	}, body: "<html>" + kb100, fields: []string{"Content-Type", "text/html; charset=utf-8", "Content-Length", ""}},
+	{name: "a type of its own", handler: with("Content-Type", "x/y", hello), body: "hello", fields: []string{"Content-Type", "x/y"}},
+	{name: "encoded content is not sniffed", handler: with("Content-Encoding", "br", hello), body: "hello", fields: []string{"Content-Type", ""}},
+	{name: "fields behind WriteHeader do not count", handler: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-A", "1")
+		w.WriteHeader(200)
+		w.Header().Set("X-A", "2")
+		w.Header().Set("X-B", "2")
+		hello(w, r)
+	}, body: "hello", fields: []string{"X-A", "1", "X-B", ""}},
+	{name: "a date of its own", handler: with("Date", "now", hello), body: "hello", fields: []string{"Date", "now"}},
+	{name: "HEAD", method: "HEAD", handler: hello, fields: []string{"Content-Length", "5"}},
+	{name: "HEAD, large", method: "HEAD", handler: text(mb3)},
+	{name: "HEAD, declared", method: "HEAD", handler: with("Content-Length", "1234", hello), fields: []string{"Content-Length", "1234"}},
+	{name: "204", handler: status(204), status: 204, fields: []string{"Content-Length", "", "Content-Type", ""}},
+	{name: "304", handler: with("Content-Type", "x/y", with("Content-Length", "77", status(304))), status: 304, fields: []string{"Content-Length", "77", "Content-Type", ""}},
+	{name: "100 KB", handler: text(kb100), body: kb100},
+	{name: "100 KB, declared", handler: with("Content-Length", fmt.Sprint(len(kb100)), text(kb100)), body: kb100, fields: []string{"Content-Length", fmt.Sprint(len(kb100))}},
+	{name: "3 MB", handler: text(mb3), body: mb3},
+	{name: "3 MB, declared", handler: with("Content-Length", fmt.Sprint(len(mb3)), text(mb3)), body: mb3},
+	{name: "3 MB in small pieces", handler: func(w http.ResponseWriter, _ *http.Request) {
+		for s := mb3; s != ""; s = s[min(999, len(s)):] {
+			io.WriteString(w, s[:min(999, len(s))])
+		}
+	}, body: mb3},
+	{name: "3 MB declared, in pieces of all sizes", handler: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(len(mb3)))
+		n := 1
+		for s := mb3; s != ""; n = (n*3 + 1) % 150_000 {
+			k := min(n, len(s))
+			io.WriteString(w, s[:k])
+			s = s[k:]
+		}
+	}, body: mb3},
+	{name: "3 MB by ReadFrom", handler: func(w http.ResponseWriter, _ *http.Request) {
+		n, err := io.Copy(w, struct{ io.Reader }{strings.NewReader(mb3)})
+		if n != int64(len(mb3)) || err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}, body: mb3},
+	{name: "flushed", handler: func(w http.ResponseWriter, r *http.Request) {
+		hello(w, r)
+		w.(http.Flusher).Flush()
+		hello(w, r)
+	}, body: "hellohello", fields: []string{"Content-Length", ""}},
+	{name: "flushed at once", handler: func(w http.ResponseWriter, r *http.Request) { w.(http.Flusher).Flush(); hello(w, r) }, body: "hello"},
+	{name: "trailers, announced", handler: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "X-A, X-B")
+		hello(w, r)
+		w.Header().Set("X-A", "1")
+		w.Header().Set("X-C", "3")
+	}, body: "hello", trailer: []string{"X-A", "1", "X-B", "", "X-C", ""}},
+	{name: "trailers by prefix", handler: func(w http.ResponseWriter, r *http.Request) {
+		hello(w, r)
+		w.Header().Set(http.TrailerPrefix+"X-A", "1")
+		w.Header().Set(http.TrailerPrefix+"Content-Length", "3")
+	}, body: "hello", trailer: []string{"X-A", "1", "Content-Length", ""}},
+	{name: "trailers behind a large body", handler: func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, mb3)
+		w.Header().Set(http.TrailerPrefix+"X-A", "1")
+	}, body: mb3, trailer: []string{"X-A", "1"}},
+	{
+		name: "fields of HTTP/1", handler: with("Keep-Alive", "1", with("Transfer-Encoding", "chunked", with("Upgrade", "x", hello))),
+		body: "hello", fields: []string{"Keep-Alive", "", "Transfer-Encoding", "", "Upgrade", ""},
+	},
+	{name: "101 is not sent", handler: func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(101); hello(w, r) }, body: "hello"},
+}
+
+func status(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+}
+
+func text(s string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, s) }
+}
+
+func with(name, value string, then http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(name, value)
+		then(w, r)
+	}
+}
+
+func (tt *answerCase) check(t *testing.T, r reply) {
+	t.Helper()
+	code := tt.status
+	if code == 0 {
+		code = 200
+	}
+	r.want(t, "the answer", code, tt.body)
+	if r.err != nil {
+		return
+	}
+	for i := 0; i < len(tt.fields); i += 2 {
+		servetest.Want(t, tt.fields[i], r.Header.Get(tt.fields[i]), tt.fields[i+1])
+	}
+	for i := 0; i < len(tt.trailer); i += 2 {
+		servetest.Want(t, "trailer "+tt.trailer[i], r.Trailer.Get(tt.trailer[i]), tt.trailer[i+1])
+	}
+	servetest.Want(t, "a date", r.Header.Get("Date") != "", true)
+}
+
+// TestAnswers: inline and overtaken, fresh and recycled, and each but the largest
+// twice, for what is remembered of the first.
+func TestAnswers(t *testing.T) {
+	for _, recycle := range []bool{false, true} {
+		for _, late := range []bool{false, true} {
+			s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				var i int
+				fmt.Sscanf(r.URL.Path, "/%d", &i)
+				if late {
+					overtake(w)
+				}
+				answers[i].handler(w, r)
+			}, func(cfg *Config) { cfg.Recycle = recycle })
+			a := s.agent()
+			for i := range answers {
+				tt := &answers[i]
+				t.Run(fmt.Sprintf("%s/recycle=%v/late=%v", tt.name, recycle, late), func(t *testing.T) {
+					times := 2
+					if len(tt.body) == len(mb3) {
+						if times = 1; recycle != late {
+							return // the other two settings will do
+						}
+					}
+					for range times {
+						method := tt.method
+						if method == "" {
+							method = "GET"
+						}
+						tt.check(t, a.do(a.request(context.Background(), method, fmt.Sprint("/", i), nil)))
+					}
+				})
+			}
+			servetest.Want(t, "the superfluous WriteHeader was logged", strings.Count(s.log.String(), "superfluous"), 2)
+		}
+	}
+}
+
+// TestStockAnswers: quic-go's server gives the same answers.
+func TestStockAnswers(t *testing.T) {
+	// What quic-go's server does otherwise.
+	wanted := map[string]string{
+		"sniffed over two writes":                "it looks at the first write only",
+		"fields behind WriteHeader do not count": "they do, until the head is sent",
+		"304":                                    "it sends the type of content that is not sent",
+		"fields of HTTP/1":                       "it sends them, and its own client refuses them",
+		"101 is not sent":                        "it sends it, and its own client refuses that",
+	}
+	socket := socketFor(t)
+	h := &http3.Server{TLSConfig: stockTLS(), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var i int
+		fmt.Sscanf(r.URL.Path, "/%d", &i)
+		answers[i].handler(w, r)
+	})}
+	done := make(chan struct{})
+	go func() { h.Serve(socket); close(done) }()
+	defer func() { h.Close(); <-done }()
+	a := agentTo(t, socket.LocalAddr())
+	for i := range answers {
+		tt := &answers[i]
+		if wanted[tt.name] != "" {
+			continue
+		}
+		t.Run(tt.name, func(t *testing.T) {
+			method := tt.method
+			if method == "" {
+				method = "GET"
+			}
+			tt.check(t, a.do(a.request(context.Background(), method, fmt.Sprint("/", i), nil)))
+		})
+	}
+}
+
+// TestBrokenAnswers: what is not as long as it was said to be ends in a reset.
+func TestBrokenAnswers(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		switch r.URL.Path {
+		case "/short":
+			hello(w, r)
+		case "/short-flushed":
+			hello(w, r)
+			w.(http.Flusher).Flush()
+		case "/long":
+			n, err := io.WriteString(w, "hello hello")
+			servetest.WantErr(t, "more than declared", err, http.ErrContentLength)
+			servetest.Want(t, "nothing is taken", n, 0)
+		case "/longer":
+			hello(w, r)
+			hello(w, r)
+			_, err := io.WriteString(w, "!")
+			servetest.WantErr(t, "more than declared", err, http.ErrContentLength)
+		case "/nothing-allowed":
+			w.WriteHeader(204)
+			_, err := io.WriteString(w, "x")
+			servetest.WantErr(t, "content of a 204", err, http.ErrBodyNotAllowed)
+		}
+	})
+	a := s.agent()
+	for _, path := range []string{"/short", "/short-flushed", "/long"} {
+		r := a.get(path)
+		servetest.WantErr(t, path, r.err, &http3.Error{Remote: true, ErrorCode: http3.ErrCode(frame.InternalError)})
+	}
+	a.get("/longer").want(t, "what was declared arrives", 200, "hellohello")
+	a.get("/nothing-allowed").want(t, "the status arrives", 204, "")
+	servetest.Want(t, "answers that are whole", s.cfg.Counters.Requests.Load(), 2)
+	func() {
+		defer func() {
+			servetest.Want(t, "a status that is none panics", recover() != nil, true)
+		}()
+		new(response).WriteHeader(99)
+	}()
+}
+
+// hints notes the informational heads of an answer.
+type hints struct {
+	mu   sync.Mutex
+	seen []string
+	come chan struct{} // a value for each
+}
+
+func (h *hints) trace(ctx context.Context) context.Context {
+	h.come = make(chan struct{}, 10)
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.seen = append(h.seen, fmt.Sprint(code, " ", header.Get("Link")))
+			h.come <- struct{}{}
+			return nil
+		},
+	})
+}
+
+// TestInterim: informational heads go out at once, 100 when the body is read.
+func TestInterim(t *testing.T) {
+	g := make(chan struct{})
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/hints":
+			w.Header().Set("Link", "</a.css>")
+			w.WriteHeader(103)
+			<-g
+			w.Header().Del("Link")
+		case "/read":
+			io.ReadAll(r.Body)
+		case "/self":
+			w.WriteHeader(100)
+			io.ReadAll(r.Body)
+		case "/behind":
+			w.WriteHeader(200)
+			w.(http.Flusher).Flush()
+			io.ReadAll(r.Body)
+		}
+		hello(w, r)
+	})
+	a := s.agent()
+	h := new(hints)
+	early := make(chan reply, 1)
+	go func() { early <- a.do(a.request(h.trace(context.Background()), "GET", "/hints", nil)) }()
+	servetest.WantSoon(t, "103 comes before the answer", func() bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.seen) == 1 })
+	close(g)
+	r := <-early
+	r.want(t, "then the answer", 200, "hello")
+	servetest.Want(t, "with the fields it has by then", r.Header.Get("Link"), "")
+	servetest.Want(t, "103 has its fields", strings.Join(h.seen, ","), "103 </a.css>")
+	for _, tt := range []struct{ path, want string }{
+		{"/read", "100 "}, {"/self", "100 "}, {"/behind", ""}, {"/unread", ""},
+	} {
+		h := new(hints)
+		r := a.request(h.trace(context.Background()), "POST", tt.path, strings.NewReader("body"))
+		r.Header.Set("Expect", "100-continue")
+		a.do(r).want(t, tt.path, 200, "hello")
+		servetest.Want(t, tt.path+": 1xx", strings.Join(h.seen, ","), tt.want)
+	}
+}
+
+// TestFlush: what was flushed arrives while the handler runs.
+func TestFlush(t *testing.T) {
+	g := make(chan struct{}, 1)
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		for i := range 100 {
+			fmt.Fprintf(w, "%02d", i)
+			w.(http.Flusher).Flush()
+			<-g
+		}
+	})
+	a := s.agent()
+	resp, err := a.RoundTrip(a.request(context.Background(), "GET", "/", nil))
+	servetest.Must(t, "the head comes with the first piece", err)
+	defer resp.Body.Close()
+	b := make([]byte, 2)
+	for i := range 100 {
+		_, err := io.ReadFull(resp.Body, b)
+		servetest.Must(t, "a piece", err)
+		servetest.Want(t, "piece by piece", string(b), fmt.Sprintf("%02d", i))
+		g <- struct{}{}
+	}
+	_, err = resp.Body.Read(b)
+	servetest.WantErr(t, "then the end", err, io.EOF)
+}
+
+// TestHostileFields: nothing a handler sets can split a head (H1-16), and each
+// field that was changed or left out counts.
+func TestHostileFields(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["X-A"] = []string{"a\r\nX-Evil: 1", "\x00b", " c "}
+		w.Header()["X B"] = []string{"a"}
+		w.Header()["x-\r\n"] = []string{"a"}
+		w.Header()[""] = []string{"a"}
+		w.Header()[":status"] = []string{"200"}
+		w.Header()[http.TrailerPrefix+"X-T"] = []string{"a\nb"}
+		hello(w, r)
+	})
+	a := s.agent()
+	for n := range uint64(2) {
+		r := a.get("/")
+		r.want(t, "the answer", 200, "hello")
+		servetest.Want(t, "forbidden bytes are spaces, and none is at an end", strings.Join(r.Header["X-A"], "|"), "a  X-Evil: 1|b|c")
+		servetest.Want(t, "fields", len(r.Header), 3) // and Date, and Content-Type
+		servetest.Want(t, "a trailer field likewise", r.Trailer.Get("X-T"), "a b")
+		servetest.Want(t, "counted", s.cfg.Counters.Sanitised.Load(), 7*(n+1))
+	}
+}
+
+// TestRequestFacts: what a handler is told of the connection.
+func TestRequestFacts(t *testing.T) {
+	srv := new(http.Server)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		servetest.Want(t, "Proto", r.Proto, "HTTP/3.0")
+		servetest.Want(t, "ProtoMajor", r.ProtoMajor, 3)
+		servetest.Want(t, "TLS", r.TLS != nil && r.TLS.NegotiatedProtocol == ALPN && r.TLS.HandshakeComplete, true)
+		servetest.Want(t, "ServerContextKey", r.Context().Value(http.ServerContextKey), any(srv))
+		local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+		servetest.Want(t, "LocalAddrContextKey", fmt.Sprint(local), w.(*response).s.c.q.LocalAddr().String())
+		servetest.Want(t, "Host", r.Host, "localhost")
+		servetest.Want(t, "RequestURI", r.RequestURI, "/a?b")
+		io.WriteString(w, r.RemoteAddr)
+	}, func(cfg *Config) { cfg.Server = srv })
+	a := s.agent()
+	a.get("/a?b").want(t, "RemoteAddr", 200, a.quic.Conn.LocalAddr().String())
+}
+
+// TestContextEnds: a request's context ends with its client's interest, with the
+// connection, and with the request.
+func TestContextEnds(t *testing.T) {
+	running := make(chan context.Context, 1)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		running <- ctx
+		if r.URL.Path == "/wait" {
+			<-ctx.Done()
+			_, err := io.WriteString(w, kb100)
+			servetest.Want(t, "nobody takes the answer", err != nil, true)
+		}
+	})
+	a := s.agent()
+	ask := func(ctx context.Context) {
+		done := make(chan struct{})
+		go func() { a.do(a.request(ctx, "GET", "/wait", nil)); close(done) }()
+		t.Cleanup(func() { <-done })
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ask(ctx)
+	of := <-running
+	servetest.WantErr(t, "it runs", of.Err(), nil)
+	cancel()
+	wait(t, "the client cancels", of.Done())
+	a.get("/return")
+	wait(t, "the handler returns", (<-running).Done())
+	ask(context.Background())
+	of = <-running
+	a.leave()
+	wait(t, "the connection ends", of.Done())
+}
+
+// TestConnectionClose: the field ends the connection behind its answer.
+func TestConnectionClose(t *testing.T) {
+	s := serve(t, with("Connection", "close", text(kb100)))
+	a := s.agent()
+	for n := range uint64(3) {
+		r := a.get("/")
+		r.want(t, "the answer is whole", 200, kb100)
+		servetest.Want(t, "the field is not sent", r.Header.Get("Connection"), "")
+		servetest.Want(t, "the connection ends", a.ended() != nil, true)
+		a.leave()
+		servetest.Want(t, "each has its own", s.cfg.Counters.Accepted.Load(), n+1)
+	}
+}

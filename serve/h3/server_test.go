@@ -1,0 +1,370 @@
+package h3
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/penstock-edge/penstock/serve/servetest"
+)
+
+// service is a server on the loopback, for clients that are not scripted.
+type service struct {
+	*Server
+	tb   testing.TB
+	addr net.Addr
+	log  *logged
+}
+
+// logged is what a server has logged.
+type logged struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// serve starts a server, which is closed at the end of the test.
+func serve(tb testing.TB, h http.HandlerFunc, tune ...func(*Config)) *service {
+	tb.Helper()
+	log := new(logged)
+	cfg := Config{Handler: h, ErrorLog: slog.New(slog.NewTextHandler(log, nil))}
+	for _, f := range tune {
+		f(&cfg)
+	}
+	socket := socketFor(tb)
+	s, err := Listen([]net.PacketConn{socket}, &tls.Config{Certificates: []tls.Certificate{certificate()}}, Complete(cfg))
+	servetest.Must(tb, "Listen", err)
+	tb.Cleanup(func() { servetest.WantErr(tb, "Close", s.Close(), nil) })
+	return &service{s, tb, socket.LocalAddr(), log}
+}
+
+// socketFor is a UDP socket that is closed at the end of the test.
+func socketFor(tb testing.TB) net.PacketConn {
+	tb.Helper()
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	servetest.Must(tb, "a socket", err)
+	tb.Cleanup(func() { socket.Close() })
+	return socket
+}
+
+// agent is a client as quic-go has it, with one connection at a time.
+type agent struct {
+	tb   testing.TB
+	addr net.Addr
+	quic *quic.Transport
+	cfg  *quic.Config
+
+	// mu guards the following.
+	mu   sync.Mutex
+	q    *quic.Conn // nil: the next request dials
+	http *http3.ClientConn
+}
+
+// agent makes a client with a socket of its own.
+func (s *service) agent(tune ...func(*quic.Config)) *agent { return agentTo(s.tb, s.addr, tune...) }
+
+func agentTo(tb testing.TB, addr net.Addr, tune ...func(*quic.Config)) *agent {
+	tb.Helper()
+	cfg := &quic.Config{MaxIdleTimeout: 5 * time.Minute}
+	for _, f := range tune {
+		f(cfg)
+	}
+	a := &agent{tb: tb, addr: addr, cfg: cfg, quic: &quic.Transport{Conn: socketFor(tb)}}
+	tb.Cleanup(func() {
+		a.leave()
+		a.quic.Close()
+	})
+	return a
+}
+
+// dial opens the connection, unless it is open.
+func (a *agent) dial(ctx context.Context) (*http3.ClientConn, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.q == nil {
+		q, err := a.quic.Dial(ctx, a.addr, clientTLS(), a.cfg)
+		if err != nil {
+			return nil, err
+		}
+		a.q, a.http = q, (&http3.Transport{DisableCompression: true}).NewClientConn(q)
+	}
+	return a.http, nil
+}
+
+// RoundTrip asks on the connection, and nowhere else.
+func (a *agent) RoundTrip(r *http.Request) (*http.Response, error) {
+	conn, err := a.dial(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return conn.RoundTrip(r)
+}
+
+// conn is the connection.
+func (a *agent) conn() *quic.Conn {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.q
+}
+
+// leave closes the connection; the next request has a new one.
+func (a *agent) leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.q != nil {
+		a.q.CloseWithError(0x100, "")
+	}
+	a.q, a.http = nil, nil
+}
+
+// ended waits for the connection's end, and tells why.
+func (a *agent) ended() error {
+	a.tb.Helper()
+	wait(a.tb, "the connection's end", a.conn().Context().Done())
+	return context.Cause(a.conn().Context())
+}
+
+// request makes one. A body of no length is given as a reader.
+func (a *agent) request(ctx context.Context, method, path string, body io.Reader) *http.Request {
+	a.tb.Helper()
+	r, err := http.NewRequestWithContext(ctx, method, "https://localhost"+path, body)
+	servetest.Must(a.tb, "a request", err)
+	return r
+}
+
+// reply is an answer that was read to its end.
+type reply struct {
+	*http.Response
+	body string
+	err  error // of reading it, or of the request: Response is nil then
+}
+
+// do asks and reads the answer. It may be called from any goroutine.
+func (a *agent) do(r *http.Request) reply {
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	resp, err := a.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		return reply{err: err}
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return reply{resp, string(b), err}
+}
+
+func (a *agent) get(path string) reply {
+	a.tb.Helper()
+	return a.do(a.request(context.Background(), "GET", path, nil))
+}
+
+// wantHello asks for a path that is answered hello.
+func (a *agent) wantHello(why, path string) {
+	a.tb.Helper()
+	a.get(path).want(a.tb, why, 200, "hello")
+}
+
+// want fails the test unless the answer is whole, and this one.
+func (r reply) want(tb testing.TB, why string, status int, body string) {
+	tb.Helper()
+	if r.err != nil {
+		tb.Errorf("%s: %v", why, r.err)
+		return
+	}
+	if r.StatusCode != status || r.body != body {
+		tb.Errorf("%s: got %d and %d bytes, %.40q; want %d and %d bytes, %.40q", why, r.StatusCode, len(r.body), r.body, status, len(body), body)
+	}
+}
+
+// only is the connection that a server has.
+func (s *service) only() *conn {
+	s.tb.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.conns) != 1 {
+		s.tb.Fatalf("%d connections, want one", len(s.conns))
+	}
+	for c := range s.conns {
+		return c
+	}
+	return nil
+}
+
+// wantDrained waits for the end of a drain.
+func (s *service) wantDrained(why string) {
+	s.tb.Helper()
+	select {
+	case <-s.Drained():
+	case <-time.After(patience):
+		s.tb.Fatalf("%s: not drained in %v", why, patience)
+	}
+	servetest.Want(s.tb, why+": connections", s.Live(), 0)
+	servetest.Want(s.tb, why+": connections counted", s.cfg.Counters.Open.Load(), 0)
+}
+
+// wait waits for a channel to be closed.
+func wait(tb testing.TB, why string, ch <-chan struct{}) {
+	tb.Helper()
+	select {
+	case <-ch:
+	case <-time.After(patience):
+		tb.Errorf("%s: not in %v", why, patience)
+	}
+}
+
+func TestListen(t *testing.T) {
+	t.Run("no sockets", func(t *testing.T) {
+		_, err := Listen(nil, new(tls.Config), Complete(Config{}))
+		servetest.WantErr(t, "Listen", err, errNoSockets)
+	})
+	t.Run("a socket that fails", func(t *testing.T) {
+		servetest.CheckLeaks(t)
+		good, closed := socketFor(t), socketFor(t)
+		closed.Close()
+		_, err := Listen([]net.PacketConn{good, closed}, &tls.Config{Certificates: []tls.Certificate{certificate()}}, Complete(Config{Handler: http.NotFoundHandler()}))
+		servetest.WantErr(t, "Listen", err, net.ErrClosed)
+	})
+	t.Run("two sockets", func(t *testing.T) {
+		a, b := socketFor(t), socketFor(t)
+		s, err := Listen([]net.PacketConn{a, b}, &tls.Config{Certificates: []tls.Certificate{certificate()}}, Complete(Config{Handler: http.HandlerFunc(hello)}))
+		servetest.Must(t, "Listen", err)
+		defer s.Close()
+		for _, socket := range []net.PacketConn{a, b} {
+			agentTo(t, socket.LocalAddr()).wantHello("each serves", "/")
+		}
+		servetest.Want(t, "both connections are the server's", s.Live(), 2)
+	})
+	t.Run("closed before anybody came, twice", func(t *testing.T) {
+		servetest.CheckLeaks(t)
+		s := serve(t, hello)
+		servetest.WantErr(t, "Close", s.Close(), nil)
+		servetest.WantErr(t, "Close again", s.Close(), nil)
+		s.wantDrained("closed")
+	})
+}
+
+// TestCIDsNameTheirSocket: whatever the random byte, the ID steers to its socket.
+func TestCIDsNameTheirSocket(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 7, 64, 200, 256} {
+		for index := range n {
+			g := &cidGenerator{index: index, sockets: n}
+			for b := range 256 {
+				if got := int(g.steer(byte(b))) % n; got != index {
+					t.Fatalf("%d sockets: byte %d steers to %d, want %d", n, b, got, index)
+				}
+			}
+			id, err := g.GenerateConnectionID()
+			servetest.Must(t, "an ID", err)
+			servetest.Want(t, "its length", id.Len(), g.ConnectionIDLen())
+			servetest.Want(t, "its first byte names the socket", int(id.Bytes()[steerByte])%n, index)
+		}
+	}
+}
+
+// TestConnState: a connection's states come in order, and none behind StateClosed,
+// though a handler outlives it.
+func TestConnState(t *testing.T) {
+	var mu sync.Mutex
+	var states []http.ConnState
+	seen := func() []http.ConnState {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(states)
+	}
+	g := make(chan struct{})
+	running := make(chan struct{})
+	returned := make(chan struct{})
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stuck" {
+			defer close(returned)
+			close(running)
+			<-g
+		}
+		hello(w, r)
+	}, func(cfg *Config) {
+		cfg.ConnState = func(_ net.Addr, state http.ConnState) {
+			mu.Lock()
+			defer mu.Unlock()
+			states = append(states, state)
+		}
+	})
+	a := s.agent()
+	a.wantHello("the first request", "/")
+	servetest.WantSoon(t, "it is idle again", func() bool { return len(seen()) == 3 })
+	go a.get("/stuck")
+	<-running
+	a.leave()
+	servetest.WantSoon(t, "the server sees the end", func() bool { return s.Live() == 0 })
+	close(g)
+	<-returned
+	servetest.WantErr(t, "Close", s.Close(), nil)
+	want := []http.ConnState{http.StateNew, http.StateActive, http.StateIdle, http.StateActive, http.StateClosed}
+	if got := seen(); !slices.Equal(got, want) {
+		t.Errorf("states %v, want %v", got, want)
+	}
+}
+
+// TestAdmit: one that is not admitted is closed, one that is counts until its end.
+func TestAdmit(t *testing.T) {
+	servetest.CheckLeaks(t)
+	var mu sync.Mutex
+	held := 0
+	s := serve(t, hello, func(cfg *Config) {
+		cfg.Admit = func(addr netip.Addr) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			if addr.String() != "127.0.0.1" || held == 1 {
+				return false
+			}
+			held++
+			return true
+		}
+		cfg.Release = func(netip.Addr) {
+			mu.Lock()
+			defer mu.Unlock()
+			held--
+		}
+	})
+	a, b := s.agent(), s.agent()
+	a.wantHello("admitted", "/")
+	var app *quic.ApplicationError
+	b.get("/")
+	if err := b.ended(); !errors.As(err, &app) || !app.Remote {
+		t.Errorf("one too many got %v, want its connection closed", err)
+	}
+	servetest.Want(t, "refused", s.cfg.Counters.Refused.Load(), 1)
+	servetest.Want(t, "both handshakes are done", s.cfg.Counters.Handshakes.Load(), 2)
+	servetest.Want(t, "none has failed", s.cfg.Counters.HandshakeErrors.Load(), 0)
+	a.leave()
+	servetest.WantSoon(t, "its place is free again", func() bool { mu.Lock(); defer mu.Unlock(); return held == 0 })
+	b.leave()
+	b.wantHello("then the next is admitted", "/")
+}
+
+// stockTLS is what quic-go's server wants to know.
+func stockTLS() *tls.Config {
+	return http3.ConfigureTLSConfig(&tls.Config{Certificates: []tls.Certificate{certificate()}})
+}
