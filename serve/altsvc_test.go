@@ -2,6 +2,7 @@ package serve_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -77,12 +78,9 @@ func altSvcHandler(w http.ResponseWriter, r *http.Request) {
 func TestAltSvc(t *testing.T) {
 	servetest.CheckLeaks(t)
 	group, packets := bindBoth(t)
-	clearListener := listenTCP(t)
 	s := &serve.Server{Handler: http.HandlerFunc(altSvcHandler), TLSConfig: serverTLS(), Options: serve.ServerOptions{ErrorLog: quiet()}}
 	r := &runningH3{&running{Server: s, addr: group.Addr().String(), secure: true, ended: make(chan error, 1)}, make(chan error, 1)}
-	endedClear := make(chan error, 1)
 	go func() { r.ended <- s.ServeTLS(group, "", "") }()
-	go func() { endedClear <- s.Serve(clearListener) }()
 	t.Cleanup(func() { s.Close() })
 	clients := clientsOverTCP(t)
 	ask := func(name, method, path, want string) {
@@ -110,19 +108,79 @@ func TestAltSvc(t *testing.T) {
 		ask(name, "GET", "/own", "clear")
 		ask(name, "TRACE", "/refused", "") // by the engine, before any handler
 	}
-	for name, f := range map[string]form{"h1": {}, "h2c": {http2: true}} {
-		transport := &http.Transport{Protocols: f.speaks()}
-		t.Cleanup(transport.CloseIdleConnections)
-		final, _ := altSvc(t, &http.Client{Transport: transport}, "GET", "http://"+clearListener.Addr().String()+"/")
-		servetest.Want(t, name+" in the clear has none", len(final), 0)
-	}
 	h3 := &http.Client{Transport: transportH3(t), Timeout: patience}
 	final, _ := altSvc(t, h3, "GET", r.url()+"/")
 	servetest.Want(t, "whoever is there already is not told", len(final), 0)
 	final, _ = altSvc(t, h3, "GET", r.url()+"/own")
 	servetest.Want(t, "but for the handler's own", strings.Join(final, "|"), "clear")
 	r.stop(t)
-	servetest.WantErr(t, "Serve in the clear", within(t, "Serve returns", endedClear), http.ErrServerClosed)
+}
+
+// TestAltSvcElsewhere: listeners in the clear, and those on another port than
+// HTTP/3's, have nothing to tell, whether they were there before or come later.
+func TestAltSvcElsewhere(t *testing.T) {
+	servetest.CheckLeaks(t)
+	group, packets := bindBoth(t)
+	s := &serve.Server{Handler: http.HandlerFunc(altSvcHandler), TLSConfig: serverTLS(), Options: serve.ServerOptions{ErrorLog: quiet()}}
+	t.Cleanup(func() { s.Close() })
+	ended := make(chan error, 6)
+	serveMore := func() (clear, other string) {
+		c, o := listenTCP(t), listenTCP(t)
+		go func() { ended <- s.Serve(c) }()
+		go func() { ended <- s.ServeTLS(o, "", "") }()
+		return "http://" + c.Addr().String(), "https://" + o.Addr().String()
+	}
+	clear, other := serveMore()
+	clients := clientsOverTCP(t)
+	final, _ := altSvc(t, clients["h1"], "GET", other)
+	servetest.Want(t, "nothing is told before", len(final), 0)
+	go func() { ended <- s.ServeHTTP3(packets, "", "") }()
+	go func() { ended <- s.ServeTLS(group, "", "") }()
+	servetest.WantSoon(t, "answers on its own port tell of HTTP/3", func() bool {
+		final, _ := altSvc(t, clients["h1"], "GET", "https://"+group.Addr().String())
+		return len(final) > 0
+	})
+	laterClear, laterOther := serveMore()
+	for _, url := range []string{clear, laterClear} {
+		for name, f := range map[string]form{"h1": {}, "h2c": {http2: true}} {
+			transport := &http.Transport{Protocols: f.speaks()}
+			t.Cleanup(transport.CloseIdleConnections)
+			final, _ := altSvc(t, &http.Client{Transport: transport}, "GET", url)
+			servetest.Want(t, name+" in the clear has none", len(final), 0)
+		}
+	}
+	for _, url := range []string{other, laterOther} {
+		for name, c := range clients {
+			final, _ := altSvc(t, c, "GET", url)
+			servetest.Want(t, name+" on another port has none", len(final), 0)
+		}
+	}
+	servetest.Must(t, "Shutdown", s.Shutdown(t.Context()))
+	for range cap(ended) {
+		servetest.WantErr(t, "a Serve", within(t, "it returns", ended), http.ErrServerClosed)
+	}
+}
+
+// TestAltSvcSecureServing: the sockets that a SecureServingInfo names are its
+// listener's, whatever their port.
+func TestAltSvcSecureServing(t *testing.T) {
+	servetest.CheckLeaks(t)
+	cert, _ := testCert()
+	l, packets := listenTCP(t), bindPackets(t, "127.0.0.1:0")
+	_, port, err := net.SplitHostPort(packets.Addr().String())
+	servetest.Must(t, "the address", err)
+	stop := make(chan struct{})
+	info := &serve.SecureServingInfo{
+		Listener: l, Packets: packets, Certificates: []tls.Certificate{cert}, Options: serve.ServerOptions{ErrorLog: quiet()},
+	}
+	stopped, _, err := info.Serve(http.HandlerFunc(altSvcHandler), patience, stop)
+	servetest.Must(t, "Serve", err)
+	for name, c := range clientsOverTCP(t) {
+		final, _ := altSvc(t, c, "GET", "https://"+l.Addr().String())
+		servetest.Want(t, name+": from the first answer on", strings.Join(final, "|"), `h3=":`+port+`"; ma=86400`)
+	}
+	close(stop)
+	within(t, "stopped", stopped)
 }
 
 // TestAltSvcDrain: an answer that is given once the stop has begun does not

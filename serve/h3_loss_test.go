@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"runtime/debug"
@@ -58,14 +57,14 @@ func TestH3Loss(t *testing.T) {
 func askLossy(c *wireClient, i int, upload, download []byte) error {
 	switch {
 	case i%12 == 0:
-		got, err := c.ask(http.MethodGet, "/give/"+strconv.Itoa(len(download)), "")
+		got, err := c.get("/give/" + strconv.Itoa(len(download)))
 		if err == nil && got != string(download) {
 			err = fmt.Errorf("the download is not what was sent: %d bytes", len(got))
 		}
 		return err
 	case i%2 == 0:
 		sum := sha256.Sum256(upload)
-		got, err := c.ask(http.MethodPost, "/take", string(upload))
+		got, err := c.post("/take", bytes.NewReader(upload))
 		if err == nil && got != hex.EncodeToString(sum[:]) {
 			err = fmt.Errorf("the upload is not what was sent: sum %s", got)
 		}
@@ -84,10 +83,10 @@ func TestH3Garbage(t *testing.T) {
 	var mu sync.Mutex
 	var id []byte // of the connection, as the wire shows it
 	relay := startRelay(t, &servetest.Relay{Server: s.addr, Tap: func(d servetest.Datagram) bool {
-		if b := d.Payload; d.Up && len(b) > 9 && b[0]&0x80 == 0 {
+		if b := d.Payload; d.Up && len(b) > 1+connectionID && b[0]&0x80 == 0 {
 			mu.Lock()
 			defer mu.Unlock()
-			id = bytes.Clone(b[1:9])
+			id = bytes.Clone(b[1 : 1+connectionID])
 		}
 		return true
 	}})

@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,6 +30,9 @@ import (
 // The tests of HTTP/3 on the wire: real sockets of a listener.PacketGroup, a
 // client of another make (quic-go/http3), and what goes through each of the
 // server's sockets counted by the peer's address.
+
+// connectionID is the length of the server's.
+const connectionID = 9
 
 // wireSocket is a server's socket that counts what passes it.
 type wireSocket struct {
@@ -251,13 +253,16 @@ func wireUDP(t *testing.T) *net.UDPConn {
 // at is the client's own address.
 func (c *wireClient) at() netip.AddrPort { return c.udp.LocalAddr().(*net.UDPAddr).AddrPort() }
 
-// ask makes a request and returns the body of a 200.
-func (c *wireClient) ask(method, path, body string) (string, error) {
-	req, err := http.NewRequest(method, "https://localhost"+path, strings.NewReader(body))
-	if err != nil {
-		return "", err
-	}
-	resp, err := c.Do(req)
+// get and post return the body of a 200.
+func (c *wireClient) get(path string) (string, error) {
+	return readAnswer(c.Get("https://localhost" + path))
+}
+
+func (c *wireClient) post(path string, body io.Reader) (string, error) {
+	return readAnswer(c.Post("https://localhost"+path, "application/octet-stream", body))
+}
+
+func readAnswer(resp *http.Response, err error) (string, error) {
 	if err != nil {
 		return "", err
 	}
@@ -271,7 +276,7 @@ func (c *wireClient) ask(method, path, body string) (string, error) {
 
 // where is the address by which the handler knows the client.
 func (c *wireClient) where() (netip.AddrPort, error) {
-	got, err := c.ask(http.MethodGet, "/where", "")
+	got, err := c.get("/where")
 	if err != nil {
 		return netip.AddrPort{}, err
 	}

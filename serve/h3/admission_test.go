@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -127,6 +128,24 @@ func TestQ2Handshakes(t *testing.T) {
 			servetest.Want(t, "nothing is left of them", len(s.admission.prefixes), 0)
 		})
 	}
+}
+
+// TestQ2Junk: datagrams that are no packets, or the beginnings of one.
+func TestQ2Junk(t *testing.T) {
+	t.Parallel()
+	s := listen(t, hello)
+	socket := udp(t, "127.0.0.1")
+	initial := "\xc0\x00\x00\x00\x01\x08aaaaaaaa\x08bbbbbbbb\x00\x44\xd0" + strings.Repeat("x", 1300)
+	junk := []string{"\x00", "\x40" + strings.Repeat("a", 1200), "\xff" + strings.Repeat("\xff", 1200), initial, initial[:6] + "\xff" + initial[7:]}
+	for n := range 30 {
+		junk = append(junk, initial[:n], initial[:n]+strings.Repeat("\xff", 1200))
+	}
+	for _, b := range junk {
+		_, err := socket.WriteTo([]byte(b), s.addr)
+		servetest.Must(t, "a datagram", err)
+	}
+	s.connect().wantLive("others are served")
+	servetest.WantSoon(t, "nothing came of it", func() bool { return s.admission.open.Load() == 0 })
 }
 
 func TestPrefixOf(t *testing.T) {

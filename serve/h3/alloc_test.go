@@ -58,10 +58,10 @@ func TestAllocs(t *testing.T) {
 		recycle bool
 		want    float64
 	}{
-		{"fresh", benchHello, false, 6},
-		{"fresh, a field set", typed, false, 7},
-		{"recycled", benchHello, true, 1},
-		{"recycled, a field set", typed, true, 1},
+		{"fresh", benchHello, false, 4},
+		{"fresh, a field set", typed, false, 6},
+		{"recycled", benchHello, true, 0},
+		{"recycled, a field set", typed, true, 0},
 	} {
 		s := serve(t, tt.handler, func(cfg *Config) { cfg.Recycle = tt.recycle })
 		got := allocs(t, s.addr) - base

@@ -8,8 +8,10 @@ import (
 
 // cidLength is the length of the connection IDs we issue: a byte that steers, a
 // byte kept free for the number of the machine among those that share an
-// address, and six that nobody can guess (RFC 9000 §5.1, QUIC-LB).
-const cidLength = 8
+// address (QUIC-LB), and seven. All are random, but for what the first one has to
+// be modulo the number of sockets: 64 bits that nobody can guess, which also
+// prove an address (RFC 9000 §8.1).
+const cidLength = 9
 
 // steerByte is the byte of a connection ID that names the socket (listener.PacketConfig.SteerByte).
 const steerByte = 0
@@ -20,6 +22,7 @@ const steerByte = 0
 // belong together by it where there are few sockets.
 type cidGenerator struct {
 	index, sockets int
+	issued         *issuedIDs
 }
 
 // GenerateConnectionID makes a fresh ID.
@@ -27,6 +30,7 @@ func (g *cidGenerator) GenerateConnectionID() (quic.ConnectionID, error) {
 	var id [cidLength]byte
 	rand.Read(id[:]) // never fails (crypto/rand)
 	id[steerByte] = g.steer(id[steerByte])
+	g.issued.add(id)
 	return quic.ConnectionIDFromBytes(id[:]), nil
 }
 

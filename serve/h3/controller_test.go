@@ -56,16 +56,24 @@ func TestReadDeadline(t *testing.T) {
 	servetest.Want(t, "the answer", string(b), "rest")
 }
 
+// waits makes sure that a call of the handler, the first that has to, waits.
+func (s *service) waits(why string) {
+	s.tb.Helper()
+	servetest.WantSoon(s.tb, why, func() bool { return s.cfg.Counters.HandOffs.Load() == 1 })
+}
+
 // TestReadDeadlineMoved: a deadline that another goroutine sets is seen by a
 // read that waits, be it earlier or later, and though a write waits meanwhile.
 func TestReadDeadlineMoved(t *testing.T) {
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	var s *service
+	s = serve(t, func(w http.ResponseWriter, r *http.Request) {
 		rc := http.NewResponseController(w)
 		wrote := make(chan error, 1)
 		go func() {
 			_, err := io.WriteString(w, mb3)
 			wrote <- err
 		}()
+		s.waits("the write waits")
 		rc.SetReadDeadline(time.Now().Add(time.Hour))
 		read := make(chan error, 1)
 		go func() {
@@ -74,9 +82,9 @@ func TestReadDeadlineMoved(t *testing.T) {
 		}()
 		rc.SetReadDeadline(time.Time{})
 		rc.SetReadDeadline(time.Now().Add(soonExpired))
-		servetest.WantErr(t, "the read that waited", <-read, os.ErrDeadlineExceeded)
+		servetest.WantErr(t, "the read that waited", next(t, "its end", read), os.ErrDeadlineExceeded)
 		rc.SetWriteDeadline(time.Now().Add(soonExpired))
-		servetest.WantErr(t, "the write that waited", <-wrote, os.ErrDeadlineExceeded)
+		servetest.WantErr(t, "the write that waited", next(t, "its end", wrote), os.ErrDeadlineExceeded)
 	})
 	a := s.agent(narrow)
 	pr, pw := io.Pipe()
@@ -87,6 +95,28 @@ func TestReadDeadlineMoved(t *testing.T) {
 	_, err = io.Copy(io.Discard, resp.Body)
 	servetest.Want(t, "the answer is cut", err != nil, true)
 	servetest.Want(t, "nobody was too slow", s.cfg.Counters.TimedOut.Load(), 0)
+}
+
+// TestReadDeadlineTaken: without a deadline of its handler's a read that waits has
+// the peer's again (S-2).
+func TestReadDeadlineTaken(t *testing.T) {
+	var s *service
+	s = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		rc.SetReadDeadline(time.Now().Add(time.Hour))
+		read := make(chan error, 1)
+		go func() {
+			_, err := r.Body.Read(make([]byte, 1))
+			read <- err
+		}()
+		s.waits("the read waits")
+		rc.SetReadDeadline(time.Time{})
+		servetest.WantErr(t, "a peer that sends nothing", next(t, "its end", read), errTimeout)
+	}, func(cfg *Config) { cfg.BodyIdleTimeout = 50 * time.Millisecond })
+	a := s.agent()
+	pr, pw := io.Pipe()
+	defer pw.Close()
+	a.do(a.request(context.Background(), "POST", "/", pr)).want(t, "the answer", 408, "")
 }
 
 func TestWriteDeadline(t *testing.T) {
@@ -118,35 +148,48 @@ func TestWriteDeadline(t *testing.T) {
 	servetest.Want(t, "neither was answered", s.cfg.Counters.Requests.Load(), 0)
 }
 
-// TestWriteDeadlineMoved: the handler may move its deadline while a write waits,
-// and neither lose the peer's own (S-3) by it nor its own.
+// TestWriteDeadlineMoved: a handler may move its deadline while a write waits,
+// and neither lose its own by it nor the peer's (S-3).
 func TestWriteDeadlineMoved(t *testing.T) {
-	errs := make(chan error, 1)
-	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		rc := http.NewResponseController(w)
-		wrote := make(chan error, 1)
-		go func() {
-			_, err := io.WriteString(w, mb3)
-			wrote <- err
-		}()
-		for range 100 {
-			rc.SetWriteDeadline(time.Now().Add(time.Hour))
-			rc.SetWriteDeadline(time.Time{})
-		}
-		errs <- <-wrote
-	}, func(cfg *Config) { cfg.WriteIdleTimeout = 50 * time.Millisecond })
-	a := s.agent(narrow)
-	resp, err := a.RoundTrip(a.request(context.Background(), "GET", "/", nil))
-	servetest.Must(t, "the head", err)
-	select {
-	case err := <-errs:
-		servetest.WantErr(t, "a reader that takes nothing is given up", err, errStalled)
-	case <-time.After(patience):
-		t.Error("it is waited for without an end")
+	for _, tt := range []struct {
+		name string
+		idle time.Duration
+		last time.Duration // the last deadline, from then on; 0: none
+		want error
+	}{
+		{"its own", time.Hour, soonExpired, os.ErrDeadlineExceeded},
+		{"the peer's", 50 * time.Millisecond, 0, errStalled},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var s *service
+			s = serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				rc := http.NewResponseController(w)
+				wrote := make(chan error, 1)
+				go func() {
+					_, err := io.WriteString(w, mb3)
+					wrote <- err
+				}()
+				s.waits("the write waits")
+				for range 10 {
+					rc.SetWriteDeadline(time.Now().Add(time.Hour))
+					time.Sleep(time.Millisecond)
+				}
+				var last time.Time
+				if tt.last > 0 {
+					last = time.Now().Add(tt.last)
+				}
+				rc.SetWriteDeadline(last)
+				servetest.WantErr(t, "the write", next(t, "its end", wrote), tt.want)
+			}, func(cfg *Config) { cfg.WriteIdleTimeout = tt.idle })
+			a := s.agent(narrow)
+			resp, err := a.RoundTrip(a.request(context.Background(), "GET", "/", nil))
+			servetest.Must(t, "the head", err)
+			servetest.WantSoon(t, "the handler has returned", func() bool { return !s.only().busy() })
+			_, err = io.Copy(io.Discard, resp.Body)
+			servetest.Want(t, "the answer is cut", err != nil, true)
+			servetest.Want(t, "a peer too slow", s.cfg.Counters.TimedOut.Load() == 1, tt.last == 0)
+		})
 	}
-	_, err = io.Copy(io.Discard, resp.Body)
-	servetest.Want(t, "the answer is cut", err != nil, true)
-	servetest.Want(t, "it counts", s.cfg.Counters.TimedOut.Load(), 1)
 }
 
 // TestSlowReader: one that takes enough earns more time for the rest (S-3).

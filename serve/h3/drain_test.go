@@ -238,6 +238,33 @@ func TestDrainLossy(t *testing.T) {
 	servetest.WantSoon(t, "all were closed", func() bool { return s.Live() == 0 })
 }
 
+// TestDrainLostAnswer: the last answer is lost with the first repetitions of it.
+func TestDrainLostAnswer(t *testing.T) {
+	var losing atomic.Int64
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var size, lost int
+		fmt.Sscanf(r.URL.Path, "/%d/%d", &size, &lost)
+		w.Header().Set("Connection", "close") // drains it
+		if size == 0 {
+			w.WriteHeader(204)
+		}
+		io.WriteString(w, strings.Repeat("x", size))
+		losing.Store(int64(lost))
+	})
+	way := relayTo(t, s.addr, func(toClient bool) bool { return toClient && losing.Load() > 0 && losing.Add(-1) >= 0 })
+	for _, size := range []int{0, 10, 2000} {
+		for _, lost := range []int{1, 2, 4, 6} {
+			a := agentTo(t, way.front.LocalAddr())
+			code := 200
+			if size == 0 {
+				code = 204
+			}
+			a.get(fmt.Sprintf("/%d/%d", size, lost)).want(t, fmt.Sprintf("%d bytes, %d datagrams lost", size, lost), code, strings.Repeat("x", size))
+			losing.Store(0)
+		}
+	}
+}
+
 // TestDrainUnderLoad: while clients ask as fast as they can, no request is lost:
 // none whose handler ran, and whose client saw an error.
 func TestDrainUnderLoad(t *testing.T) {

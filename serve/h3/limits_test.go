@@ -290,3 +290,52 @@ func TestMaxBody(t *testing.T) {
 		})
 	}
 }
+
+// TestUniStreams: more than maxUniStreams that are not finished cannot be.
+func TestUniStreams(t *testing.T) {
+	t.Parallel()
+	c := connect(t, hello) // the control stream is one
+	for range maxUniStreams - 1 {
+		str, err := c.q.OpenUniStream()
+		servetest.Must(t, "one of 16", err)
+		write(t, str, "\x40") // half a type
+	}
+	c.wantLive("they are waited for")
+	_, err := c.q.OpenUniStream()
+	servetest.Want(t, "one too many", err != nil, true)
+}
+
+// TestDefaults: the numbers of the rules.
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name      string
+		got, want int
+	}{
+		{"requests at a time (as H2-1)", defaultMaxStreams, 100},
+		{"Q-5 bytes of a head", defaultFieldBytes, 64 << 10},
+		{"Q-5 fields of a head", defaultFields, 100},
+		{"Q-5 fields at which decoding stops", hardFields, 1000},
+		{"Q-5 bytes of trailers", maxTrailerBytes, 8 << 10},
+		{"Q-5 fields of trailers", maxTrailers, 32},
+		{"H1-12 target", defaultTargetBytes, 16384},
+		{"H1-12 method", maxMethodBytes, 32},
+		{"control frames", maxControlFrames, 1000},
+		{"Q-1 half-open handshakes", defaultRetryAbove, 256},
+		{"Q-1 handshakes a second", defaultRetryRate, 1000},
+		{"Q-2 handshake, seconds", int(defaultHandshakeTimeout / time.Second), 5},
+		{"S-1 head, seconds", int(defaultReadHeadTimeout / time.Second), 10},
+		{"S-2 body, seconds", int(defaultBodyIdleTimeout / time.Second), 60},
+		{"S-2 body, bytes a second", defaultBodyMinRate, 240},
+		{"S-2 grace, seconds", int(bodyRateGrace / time.Second), 10},
+		{"S-3 reader, seconds", int(defaultWriteIdleTimeout / time.Second), 60},
+		{"S-3 reader, bytes a second", defaultWriteMinRate, 240},
+		{"S-4 idle, seconds", int(defaultIdleTimeout / time.Second), 75},
+		{"H1-17 age, minutes", int(defaultMaxConnAge / time.Minute), 60},
+	} {
+		servetest.Want(t, tt.name, tt.got, tt.want)
+	}
+	none := Complete(Config{IdleTimeout: -1, ReadHeadTimeout: -1, MaxStreams: -1, FieldBytes: -1, RetryAbove: -1})
+	servetest.Want(t, "negative: no time limit", none.IdleTimeout+none.ReadHeadTimeout, 0)
+	servetest.Want(t, "but no size without a bound", none.MaxStreams > 0 && none.FieldBytes > 0 && none.RetryAbove > 0, true)
+}

@@ -1,9 +1,12 @@
 package h3
 
 import (
+	"io"
 	"testing"
+	"time"
 
 	"github.com/penstock-edge/penstock/serve/h3/frame"
+	"github.com/penstock-edge/penstock/serve/servetest"
 )
 
 // RFC 9114 §4: what a message is.
@@ -83,4 +86,29 @@ func TestRFC9114Section4Incomplete(t *testing.T) {
 			c.wantLive("of that stream only")
 		})
 	}
+}
+
+// TestRFC9114ByteByByte: a connection on which each byte has a packet of its own.
+func TestRFC9114ByteByByte(t *testing.T) {
+	t.Parallel()
+	script(t, "4.1, 6.2.1", func(t *testing.T, n *network) {
+		s := n.listen(echo)
+		c := s.dialFrom(n.client)
+		slowly := func(w io.Writer, b string) {
+			for i := range len(b) {
+				time.Sleep(tick)
+				write(t, w, b[i:i+1])
+			}
+		}
+		str, err := c.q.OpenUniStream()
+		servetest.Must(t, "a stream", err)
+		slowly(str, varint(kindControl)+settings(0x6, 1000)+fr(kindGrease, "abc")+fr(kindPriorityUpdate, "\x00u=1")+fr(kindGoAway, "\x04"))
+		x := c.open("")
+		slowly(x, fr(kindGrease, "abc")+headers(post("/", "content-length", "5")...)+data("abc")+fr(kindGrease, "")+data("de")+headers("x-t", "1"))
+		time.Sleep(tick)
+		x.Close()
+		x.wantAnswer("a message", "200", "abcde[X-T 1]")
+		slowly(str, fr(kindGoAway, "\x05"))
+		c.wantClosed("GOAWAY whose id grows", frame.IDError)
+	})
 }

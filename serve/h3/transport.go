@@ -27,9 +27,10 @@ type quicListener interface {
 func (s *Server) listen(socket net.PacketConn, index, n int, tlsConf *tls.Config) (*transport, error) {
 	reset, token := quic.StatelessResetKey(s.cfg.ResetKey), quic.TokenGeneratorKey(s.cfg.TokenKey)
 	t := &transport{srv: s, done: make(chan struct{})}
+	issued := newIssuedIDs()
 	t.quic = &quic.Transport{
-		Conn:                  socket,
-		ConnectionIDGenerator: &cidGenerator{index: index, sockets: n},
+		Conn:                  guarded(socket, issued),
+		ConnectionIDGenerator: &cidGenerator{index: index, sockets: n, issued: issued},
 		StatelessResetKey:     &reset,
 		TokenGeneratorKey:     &token,
 		VerifySourceAddress:   s.admission.mustProve,

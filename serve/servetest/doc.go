@@ -7,6 +7,8 @@
 //   - load.go, client.go, outcome.go: a bounded closed-loop HTTP/1.1 client,
 //     written apart from the project's own codecs.
 //   - drip.go: many slow clients that send a byte at a time.
+//   - relay.go, relay_route.go: a relay of datagrams that loses, reorders,
+//     doubles, and changes addresses.
 //
 // # Limitations
 //

@@ -51,7 +51,7 @@ var layers = []layer{
 	}, nil},
 	{2, "serve/h3", []string{
 		"serve/semantics", "serve/lazyctx", "serve/bufpool", "serve/message", "serve/h2/hpack", "serve/h3/frame", "serve/h3/qpack",
-	}, []string{"github.com/quic-go/quic-go"}},
+	}, []string{"github.com/quic-go/quic-go", "golang.org/x/net/ipv4"}},
 	{2, "handler/static", []string{"handler", "serve/semantics", "serve/bufpool"}, nil},
 	{2, "handler/proxy", []string{
 		"handler", "serve/semantics", "serve/bufpool", "serve/shard", "serve/h1/wire", "serve/h2/frame", "serve/h2/hpack",
