@@ -63,8 +63,8 @@ var errTLSVersion = errors.New("MinTLSVersion is below TLS 1.2; set tls.VersionT
 // shutdownTimeout and cuts what is left. It never blocks. stoppedCh closes
 // when no connection is left, which upstream does not promise;
 // listenerStoppedCh when nothing more is accepted, never later than stoppedCh.
-// The only errors are a nil listener or handler, and an unusable TLS
-// configuration.
+// The only errors are a nil listener or handler, an unusable TLS configuration,
+// and Packets that cannot be served.
 func (s *SecureServingInfo) Serve(handler http.Handler, shutdownTimeout time.Duration, stopCh <-chan struct{}) (stoppedCh, listenerStoppedCh <-chan struct{}, err error) {
 	if s.Listener == nil {
 		return nil, nil, errNilListener

@@ -61,7 +61,10 @@ func TestSecureServingH3(t *testing.T) {
 	slow.want("the request under way", "200", "HTTP/3.0")
 	within(t, "stopped", s.stopped)
 	p.wantEnd("its connection ends")
-	servetest.Want(t, "report", within(t, "report", s.report), serve.DrainReport{Finished: 1})
+	report := within(t, "report", s.report)
+	if report.Finished == 0 || report.Cut != 0 { // those before the stop may be counted late
+		t.Errorf("report: %+v, want the request under way finished, and nothing cut", report)
+	}
 	c, err := net.ListenPacket("udp", s.addr)
 	servetest.Must(t, "the port is free once stoppedCh is closed", err)
 	c.Close()

@@ -119,7 +119,8 @@ type ServerOptions struct {
 	BaseContext func(net.Listener) context.Context
 	ConnContext func(ctx context.Context, c net.Conn) context.Context
 	// ConnState observes connections as in http.Server. It runs on the event
-	// loop and must not block.
+	// loop and must not block. A connection of HTTP/3 is no net.Conn: neither it
+	// nor ConnContext hears of one.
 	ConnState func(net.Conn, http.ConnState)
 }
 

@@ -3,6 +3,7 @@ package h3
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -91,38 +92,40 @@ func TestRetry(t *testing.T) {
 // TestQ2Handshakes: open handshakes are bounded, in all and of one prefix.
 func TestQ2Handshakes(t *testing.T) {
 	t.Parallel()
-	refused := func(t *testing.T, s *site, host string) {
+	refused := func(t *testing.T, s *site, socket net.PacketConn) {
 		t.Helper()
-		_, err := s.tryDial(udp(t, host))
-		e, ok := err.(*quic.TransportError)
+		_, err := s.tryDial(socket)
+		e, ok := errors.AsType[*quic.TransportError](err)
 		servetest.Want(t, "CONNECTION_REFUSED", ok && e.Remote && e.ErrorCode == quic.ConnectionRefused, true)
 	}
 	for _, tt := range []struct {
-		name string
-		tune func(*Config)
-		same bool // another /24 may still come
+		name    string
+		tune    func(*Config)
+		foreign bool // another prefix may still come
 	}{
 		{"in all", func(cfg *Config) { cfg.MaxHandshakes = 2 }, false},
 		{"of a prefix", func(cfg *Config) { cfg.MaxHandshakesPerPrefix = 2 }, true},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			s := listen(t, hello, tt.tune, func(cfg *Config) { cfg.HandshakeTimeout = time.Second })
-			for range 3 { // those that are done do not count
-				s.connect().wantLive("one after another")
+		script(t, tt.name, func(t *testing.T, n *network) {
+			s := n.listen(hello, tt.tune)
+			for _, socket := range n.more[:2] { // those that are done do not count
+				s.dialFrom(socket).wantLive("one after another")
 			}
-			stall(t, s, udp(t, "127.0.0.1"))
-			stall(t, s, udp(t, "127.0.0.2"))
-			servetest.WantSoon(t, "two are open", func() bool { return s.admission.open.Load() == 2 })
-			refused(t, s, "127.0.0.1")
-			refused(t, s, "127.0.0.3")
-			servetest.Want(t, "they are counted", s.count().Refused.Load() >= 2, true)
-			if tt.same {
-				c := s.dialFrom(udp(t, "127.0.1.1"))
-				c.wantLive("another prefix")
+			stall(t, s, n.client)
+			stall(t, s, n.another)
+			time.Sleep(slack)
+			servetest.Want(t, "two are open", s.admission.open.Load(), 2)
+			refused(t, s, n.more[2])
+			servetest.Want(t, "it is counted", s.count().Refused.Load() > 0, true)
+			if tt.foreign {
+				s.dialFrom(n.foreign).wantLive("another prefix")
+			} else {
+				refused(t, s, n.foreign)
 			}
-			servetest.WantSoon(t, "they end", func() bool { return s.admission.open.Load() == 0 })
-			s.connect().wantLive("there is room again")
+			time.Sleep(2*defaultHandshakeTimeout + slack)
+			servetest.Want(t, "they have ended", s.admission.open.Load(), 0)
+			s.dialFrom(n.more[3]).wantLive("there is room again")
+			time.Sleep(slack)
 			s.admission.mu.Lock()
 			defer s.admission.mu.Unlock()
 			servetest.Want(t, "nothing is left of them", len(s.admission.prefixes), 0)
@@ -133,7 +136,7 @@ func TestQ2Handshakes(t *testing.T) {
 // TestQ2Junk: datagrams that are no packets, or the beginnings of one.
 func TestQ2Junk(t *testing.T) {
 	t.Parallel()
-	s := listen(t, hello)
+	s := listen(t, hello, func(cfg *Config) { cfg.HandshakeTimeout = 300 * time.Millisecond })
 	socket := udp(t, "127.0.0.1")
 	initial := "\xc0\x00\x00\x00\x01\x08aaaaaaaa\x08bbbbbbbb\x00\x44\xd0" + strings.Repeat("x", 1300)
 	junk := []string{"\x00", "\x40" + strings.Repeat("a", 1200), "\xff" + strings.Repeat("\xff", 1200), initial, initial[:6] + "\xff" + initial[7:]}
@@ -182,17 +185,18 @@ func (n *network) early(s *site) *client {
 	return c
 }
 
+func takesEarly(cfg *Config) { cfg.Early = true }
+
+// when tells whether the handshake was done when the handler was called.
+func when(w http.ResponseWriter, r *http.Request) {
+	if !r.TLS.HandshakeComplete {
+		w.Header().Set("X-Early", "1")
+	}
+}
+
 // TestQ7Early: 0-RTT.
 func TestQ7Early(t *testing.T) {
 	t.Parallel()
-	on := func(cfg *Config) { cfg.Early = true }
-	when := func(w http.ResponseWriter, r *http.Request) {
-		if r.TLS == nil {
-			t.Error("a request without TLS")
-		} else if !r.TLS.HandshakeComplete {
-			w.Header().Set("X-Early", "1")
-		}
-	}
 	script(t, "off", func(t *testing.T, n *network) {
 		s := n.listen(when)
 		c := n.early(s)
@@ -219,7 +223,7 @@ func TestQ7Early(t *testing.T) {
 		{"a refusal is as ever", headers(pseudo("TRACE", "/")...), "", "405"},
 	} {
 		script(t, tt.name, func(t *testing.T, n *network) {
-			s := n.listen(when, on)
+			s := n.listen(when, takesEarly)
 			c := n.early(s)
 			x := c.open(tt.in)
 			if tt.more != "" {
@@ -236,8 +240,13 @@ func TestQ7Early(t *testing.T) {
 			servetest.Want(t, "the handler sees that", a.header["x-early"], "")
 		})
 	}
+}
+
+// TestQ7EarlyEnd: a GET may have content until its stream has ended.
+func TestQ7EarlyEnd(t *testing.T) {
+	t.Parallel()
 	script(t, "GET whose end comes later", func(t *testing.T, n *network) {
-		c := n.early(n.listen(when, on))
+		c := n.early(n.listen(when, takesEarly))
 		x := c.open(headers(get("/")...))
 		time.Sleep(latency / 5) // not in the same packet
 		x.Close()
@@ -250,7 +259,7 @@ func TestQ7Early(t *testing.T) {
 			_, err := r.Body.Read(make([]byte, 1))
 			return err
 		})
-		s := n.listen(h, on)
+		s := n.listen(h, takesEarly)
 		x := n.early(s).open(headers(get("/")...))
 		time.Sleep(time.Second)
 		if s.count().TooEarly.Load() > 0 { // it was refused in the handshake's last moment

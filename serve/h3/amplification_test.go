@@ -40,7 +40,9 @@ func TestGuard(t *testing.T) {
 // are, are left to the transport's own limit.
 func TestGuardBounds(t *testing.T) {
 	g := newGuard(newIssuedIDs())
-	at := func(i int) *net.UDPAddr { return &net.UDPAddr{IP: net.IPv4(10, 0, byte(i>>8), byte(i)), Port: 1 + i>>16} }
+	at := func(i int) *net.UDPAddr {
+		return &net.UDPAddr{IP: net.IPv4(10, 0, byte(i>>8), byte(i)), Port: 1 + i>>16}
+	}
 	for i := range maxBooks + 100 {
 		g.received(at(i), longPacket(10, nil))
 	}

@@ -66,6 +66,7 @@ func (c *conn) acceptUni() {
 func (c *conn) serveUni(str *quic.ReceiveStream, settings *time.Timer) {
 	defer str.ReleaseStreamCredit()
 	r := &input{str: str}
+	defer r.release()
 	t, err := r.varint()
 	if err != nil {
 		return // it ended before its type: as good as none (RFC 9114 §6.2)
@@ -120,9 +121,8 @@ func (c *conn) readQPACK(r *input, seen *bool, to qpackStream, code frame.Code) 
 		if err := to.Write(r.buffered()); err != nil {
 			return &frame.Error{Code: code, Reason: err.Error()}
 		}
-		r.off = len(r.buf.B)
-		if err := r.fill(); err != nil {
-			r.release()
+		r.release()
+		if err := r.await(); err != nil {
 			return critical(err)
 		}
 	}
@@ -131,12 +131,14 @@ func (c *conn) readQPACK(r *input, seen *bool, to qpackStream, code frame.Code) 
 // readControl reads the peer's control stream: SETTINGS first, and once (RFC
 // 9114 §6.2.1, §7.2.4).
 func (c *conn) readControl(r *input, settings *time.Timer) error {
-	defer r.release()
 	if err := c.once(&c.peer.control); err != nil {
 		return err
 	}
 	first := true
 	for {
+		if err := r.await(); err != nil {
+			return critical(err)
+		}
 		h, err := r.header()
 		if err != nil {
 			return critical(err)

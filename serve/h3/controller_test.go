@@ -56,24 +56,24 @@ func TestReadDeadline(t *testing.T) {
 	servetest.Want(t, "the answer", string(b), "rest")
 }
 
-// waits makes sure that a call of the handler, the first that has to, waits.
-func (s *service) waits(why string) {
-	s.tb.Helper()
-	servetest.WantSoon(s.tb, why, func() bool { return s.cfg.Counters.HandOffs.Load() == 1 })
+// wantWaits makes sure that a call of the handler, the first that has to, waits.
+func wantWaits(t *testing.T, why string, n *Counters) {
+	t.Helper()
+	servetest.WantSoon(t, why, func() bool { return n.HandOffs.Load() == 1 })
 }
 
 // TestReadDeadlineMoved: a deadline that another goroutine sets is seen by a
 // read that waits, be it earlier or later, and though a write waits meanwhile.
 func TestReadDeadlineMoved(t *testing.T) {
-	var s *service
-	s = serve(t, func(w http.ResponseWriter, r *http.Request) {
+	n := new(Counters)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		rc := http.NewResponseController(w)
 		wrote := make(chan error, 1)
 		go func() {
 			_, err := io.WriteString(w, mb3)
 			wrote <- err
 		}()
-		s.waits("the write waits")
+		wantWaits(t, "the write waits", n)
 		rc.SetReadDeadline(time.Now().Add(time.Hour))
 		read := make(chan error, 1)
 		go func() {
@@ -85,7 +85,7 @@ func TestReadDeadlineMoved(t *testing.T) {
 		servetest.WantErr(t, "the read that waited", next(t, "its end", read), os.ErrDeadlineExceeded)
 		rc.SetWriteDeadline(time.Now().Add(soonExpired))
 		servetest.WantErr(t, "the write that waited", next(t, "its end", wrote), os.ErrDeadlineExceeded)
-	})
+	}, func(cfg *Config) { cfg.Counters = n })
 	a := s.agent(narrow)
 	pr, pw := io.Pipe()
 	defer pw.Close()
@@ -100,8 +100,8 @@ func TestReadDeadlineMoved(t *testing.T) {
 // TestReadDeadlineTaken: without a deadline of its handler's a read that waits has
 // the peer's again (S-2).
 func TestReadDeadlineTaken(t *testing.T) {
-	var s *service
-	s = serve(t, func(w http.ResponseWriter, r *http.Request) {
+	n := new(Counters)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		rc := http.NewResponseController(w)
 		rc.SetReadDeadline(time.Now().Add(time.Hour))
 		read := make(chan error, 1)
@@ -109,10 +109,10 @@ func TestReadDeadlineTaken(t *testing.T) {
 			_, err := r.Body.Read(make([]byte, 1))
 			read <- err
 		}()
-		s.waits("the read waits")
+		wantWaits(t, "the read waits", n)
 		rc.SetReadDeadline(time.Time{})
 		servetest.WantErr(t, "a peer that sends nothing", next(t, "its end", read), errTimeout)
-	}, func(cfg *Config) { cfg.BodyIdleTimeout = 50 * time.Millisecond })
+	}, func(cfg *Config) { cfg.Counters, cfg.BodyIdleTimeout = n, 50*time.Millisecond })
 	a := s.agent()
 	pr, pw := io.Pipe()
 	defer pw.Close()
@@ -161,15 +161,15 @@ func TestWriteDeadlineMoved(t *testing.T) {
 		{"the peer's", 50 * time.Millisecond, 0, errStalled},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var s *service
-			s = serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			n := new(Counters)
+			s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 				rc := http.NewResponseController(w)
 				wrote := make(chan error, 1)
 				go func() {
 					_, err := io.WriteString(w, mb3)
 					wrote <- err
 				}()
-				s.waits("the write waits")
+				wantWaits(t, "the write waits", n)
 				for range 10 {
 					rc.SetWriteDeadline(time.Now().Add(time.Hour))
 					time.Sleep(time.Millisecond)
@@ -180,7 +180,7 @@ func TestWriteDeadlineMoved(t *testing.T) {
 				}
 				rc.SetWriteDeadline(last)
 				servetest.WantErr(t, "the write", next(t, "its end", wrote), tt.want)
-			}, func(cfg *Config) { cfg.WriteIdleTimeout = tt.idle })
+			}, func(cfg *Config) { cfg.Counters, cfg.WriteIdleTimeout = n, tt.idle })
 			a := s.agent(narrow)
 			resp, err := a.RoundTrip(a.request(context.Background(), "GET", "/", nil))
 			servetest.Must(t, "the head", err)

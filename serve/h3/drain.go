@@ -69,33 +69,28 @@ func (c *conn) quieted() <-chan struct{} {
 	return quiet
 }
 
-// probes is up to how many packets a window of linger has when nothing but lost
-// ones is repeated: two for each probe timeout (RFC 9002 §6.2.4).
-const probes = 4
-
 // linger waits until what was sent has arrived: the transport tells of that to
 // nobody, and a close throws away what waits for room or for its repetition. As
 // long as there is such, a packet goes out at each probe timeout (RFC 9002 §6.2),
-// so that a window of three without any says that there is none. The timeout
-// doubles while nothing is acknowledged, and so does the window. A peer that
-// makes us send without an end (a ping asks for an acknowledgement) is not
-// waited for beyond lingerTime.
+// so that a window without any says that there is none. The timeout doubles while
+// nothing comes back: after a silence, the next probe is no further away than the
+// silence is long, and a timeout. A peer that makes us send without an end (a
+// ping asks for an acknowledgement) is not waited for beyond lingerTime.
 func (c *conn) linger() {
-	end := time.Now().Add(lingerTime)
+	begun := time.Now()
+	heard := begun // the peer, at least until then
 	before := c.q.ConnectionStats()
-	for window := time.Duration(3); time.Now().Before(end); {
+	for from := begun; from.Sub(begun) < lingerTime; from = time.Now() {
 		pto := before.SmoothedRTT + max(4*before.MeanDeviation, time.Millisecond) + maxAckDelay
-		if !c.sleep(min(window*pto, time.Until(end))) {
+		if !c.sleep(3*pto + from.Sub(heard)) {
 			return
 		}
 		now := c.q.ConnectionStats()
-		switch sent := now.PacketsSent - before.PacketsSent; {
-		case sent == 0:
+		if now.PacketsSent == before.PacketsSent {
 			return
-		case sent <= probes:
-			window *= 2
-		default: // it flows
-			window = 3
+		}
+		if now.PacketsReceived != before.PacketsReceived {
+			heard = from
 		}
 		before = now
 	}

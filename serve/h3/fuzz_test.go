@@ -1,6 +1,7 @@
 package h3
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -24,7 +25,7 @@ type parsed struct {
 
 // verdict names an error as the peer is told of it.
 func verdict(err error) string {
-	switch e, ok := err.(*frame.Error); {
+	switch e, ok := errors.AsType[*frame.Error](err); {
 	case ok:
 		return "connection: " + e.Code.String()
 	case err == io.ErrUnexpectedEOF:
@@ -327,7 +328,8 @@ func controlReference(in string) (code frame.Code) {
 		}
 		if kind == kindSettings {
 			if _, err := frame.ParseSettings([]byte(payload)); err != nil { // which has a test of its own
-				return err.(*frame.Error).Code
+				e, _ := errors.AsType[*frame.Error](err)
+				return e.Code
 			}
 			continue
 		}
@@ -356,7 +358,7 @@ func FuzzControlStream(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, cut int) {
 		want := controlReference(string(in))
 		for _, size := range []int{1, max(2, cut), len(in)} {
-			e, _ := readControl(&pieces{left: string(in), size: size}).(*frame.Error)
+			e, _ := errors.AsType[*frame.Error](readControl(&pieces{left: string(in), size: size}))
 			if e == nil || e.Code != want {
 				t.Fatalf("%q cut at %d: got %v, want %v", in, size, e, want)
 			}

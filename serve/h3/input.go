@@ -48,6 +48,28 @@ func (r *input) fill() error {
 	return err
 }
 
+// await waits until something is buffered, and holds no buffer while it waits: a
+// critical stream is silent for nearly all of its life.
+func (r *input) await() error {
+	if len(r.buffered()) > 0 {
+		return nil
+	}
+	r.release()
+	if r.err != nil {
+		return r.err
+	}
+	few := make([]byte, 16)
+	n, err := r.str.Read(few)
+	if n > 0 {
+		r.makeRoom(n)
+		r.buf.B = append(r.buf.B, few[:n]...)
+	}
+	if r.err = err; n > 0 {
+		return nil
+	}
+	return err
+}
+
 // makeRoom makes room for n more bytes behind what is buffered.
 func (r *input) makeRoom(n int) {
 	if r.buf != nil && r.off == len(r.buf.B) {

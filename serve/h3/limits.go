@@ -17,9 +17,10 @@ const (
 	// allowed that many streams more.
 	creditBatch = 16
 	// Unidirectional streams: three that must be (RFC 9114 §6.2), and those of
-	// unknown types, which are refused one by one.
+	// unknown types, which are refused one by one (TestUniStreams).
 	maxUniStreams = 16
 
+	// What a peer may send before a handler reads. TestWindows.
 	defaultStreamWindow    = 256 << 10
 	defaultMaxStreamWindow = 1 << 20
 	defaultConnWindow      = 2 << 20
@@ -34,7 +35,7 @@ const (
 	maxTrailerBytes = 8 << 10
 	maxTrailers     = 32
 	// Frames of unknown types on a request stream: their bytes and their number
-	// before a message goes on (RFC 9114 §9). TestUnknownFrames.
+	// before the message goes on (RFC 9114 §9). TestUnknownFrames.
 	maxUnknownBytes  = 64 << 10
 	maxUnknownFrames = 32
 	// A frame of the control stream: the longest we read is PRIORITY_UPDATE.
@@ -43,7 +44,7 @@ const (
 	// request. TestControlFlood.
 	maxControlFrames = 1000
 
-	defaultHandshakeTimeout = 5 * time.Second
+	defaultHandshakeTimeout = 5 * time.Second  // Q-2 (TestHandshakeTimeout)
 	defaultQUICIdleTimeout  = 30 * time.Second // TestQUICIdle
 	defaultIdleTimeout      = 75 * time.Second // S-4 (TestIdleTimeout)
 	defaultReadHeadTimeout  = 10 * time.Second // S-1 (TestSlowHead)
@@ -58,7 +59,7 @@ const (
 
 	defaultRetryAbove    = 256  // Q-1 (TestRetry)
 	defaultRetryRate     = 1000
-	defaultMaxHandshakes = 4096 // S-6
+	defaultMaxHandshakes = 4096 // S-6 (TestQ2Handshakes)
 
 	// drainGrace bounds how long the first GOAWAY of a drain stands alone: a
 	// round trip, so that requests on their way are still served. TestDrain.

@@ -223,7 +223,7 @@ func TestControlFlood(t *testing.T) {
 	t.Run("just enough", func(t *testing.T) {
 		t.Parallel()
 		in := settings() + strings.Repeat(fr(kindGoAway, "\x00"), maxControlFrames-1)
-		e, _ := readControl(strings.NewReader(in)).(*frame.Error)
+		e, _ := errors.AsType[*frame.Error](readControl(strings.NewReader(in)))
 		servetest.Want(t, "1000 of them, then the end", e.Code, frame.ClosedCriticalStream)
 	})
 	t.Run("requests refill", func(t *testing.T) {

@@ -23,11 +23,13 @@ func script(t *testing.T, name string, f func(t *testing.T, n *network)) {
 	})
 }
 
-// network joins a server and two clients. A packet takes latency.
+// network joins a server and clients. A packet takes latency.
 type network struct {
 	t               *testing.T
 	server          net.PacketConn
 	client, another net.PacketConn
+	more            []net.PacketConn // in the same /24
+	foreign         net.PacketConn   // in another one
 }
 
 const latency = 5 * time.Millisecond
@@ -35,12 +37,15 @@ const latency = 5 * time.Millisecond
 func newNetwork(t *testing.T) *network {
 	t.Helper()
 	sim := &simnet.Simnet{Router: &simnet.PerfectRouter{}}
-	socket := func(host byte) net.PacketConn {
-		s := sim.NewEndpoint(&net.UDPAddr{IP: net.IPv4(192, 0, 2, host), Port: 443}, simnet.NodeBiDiLinkSettings{Latency: latency})
+	socket := func(subnet, host byte) net.PacketConn {
+		s := sim.NewEndpoint(&net.UDPAddr{IP: net.IPv4(192, 0, subnet, host), Port: 443}, simnet.NodeBiDiLinkSettings{Latency: latency})
 		t.Cleanup(func() { s.Close() })
 		return s
 	}
-	n := &network{t, socket(1), socket(2), socket(3)}
+	n := &network{t: t, server: socket(2, 1), client: socket(2, 2), another: socket(2, 3), foreign: socket(3, 1)}
+	for i := range byte(4) {
+		n.more = append(n.more, socket(2, 4+i))
+	}
 	servetest.Must(t, "the network", sim.Start())
 	t.Cleanup(func() { sim.Close() })
 	return n

@@ -218,8 +218,8 @@ func (w *response) complete(returned bool) {
 		s.str.CancelWrite(quic.StreamErrorCode(frame.InternalError))
 		return
 	}
+	s.c.srv.cfg.Counters.Requests.Add(1) // before its client can know
 	s.str.Close()
-	s.c.srv.cfg.Counters.Requests.Add(1)
 }
 
 // late tells whether the handler's own deadline for writes has passed.

@@ -2,6 +2,7 @@ package h3
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -113,7 +114,7 @@ func TestRFC9114Section7Cut(t *testing.T) {
 			}
 			check := func(src source) {
 				t.Helper()
-				e, _ := readControl(src).(*frame.Error)
+				e, _ := errors.AsType[*frame.Error](readControl(src))
 				if e == nil || e.Code != want {
 					t.Errorf("got %v, want %v", e, want)
 				}
@@ -193,6 +194,11 @@ func TestRFC9114Section6Streams(t *testing.T) {
 		c.openUni(kindControl, settings()+fr(kindGoAway, "\x00")[:2]).Close()
 		c.wantClosed("it must not end", frame.ClosedCriticalStream)
 	})
+}
+
+// TestRFC9114Section6Others: streams that are none of the three.
+func TestRFC9114Section6Others(t *testing.T) {
+	t.Parallel()
 	t.Run("6.2.2 a push stream", func(t *testing.T) {
 		t.Parallel()
 		c := connect(t, hello)
@@ -213,7 +219,7 @@ func TestRFC9114Section6Streams(t *testing.T) {
 			case <-time.After(patience):
 				t.Fatal("a stream of unknown type is read on")
 			}
-			e, ok := context.Cause(str.Context()).(*quic.StreamError)
+			e, ok := errors.AsType[*quic.StreamError](context.Cause(str.Context()))
 			if !ok || frame.Code(e.ErrorCode) != frame.StreamCreationError {
 				t.Errorf("a stream of unknown type is stopped with %v", context.Cause(str.Context()))
 			}

@@ -1,6 +1,7 @@
 package h3
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -94,7 +95,7 @@ func TestRFC9204Section4Streams(t *testing.T) {
 				want = tt.code
 			}
 			for size := range len(tt.in) {
-				e, _ := readQPACK(tt.kind, &pieces{left: tt.in, size: size}).(*frame.Error)
+				e, _ := errors.AsType[*frame.Error](readQPACK(tt.kind, &pieces{left: tt.in, size: size}))
 				if e == nil || e.Code != want {
 					t.Errorf("cut at %d: got %v, want %v", size, e, want)
 				}

@@ -84,6 +84,9 @@ func (s *stream) serve() (leads bool) {
 func (s *stream) finish() (leads bool) {
 	c := s.c
 	exposed := s.ctx.Cancel(errCanceled)
+	if s.body.s == nil {
+		s.stopReading() // it has no content, or no head that was taken
+	}
 	s.body.end()
 	s.in.release()
 	c.leave(s)

@@ -302,44 +302,48 @@ func TestBodyRate(t *testing.T) {
 	})
 }
 
+// much writes 6.4 MB.
+func much(w http.ResponseWriter, r *http.Request) error {
+	for range 100 {
+		if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+			return errors.Join(err, r.Context().Err())
+		}
+	}
+	return nil
+}
+
+// askMuch is a client with a window of 32 KiB that asks for them; what its
+// handler ends with is told.
+func (n *network) askMuch() (s *site, c *client, x *exchange, ended chan error) {
+	n.t.Helper()
+	h, runs, ended := waiter(much)
+	s = n.listen(h)
+	c = s.dialFrom(n.client, keepAlive, func(cfg *quic.Config) {
+		cfg.InitialStreamReceiveWindow, cfg.MaxStreamReceiveWindow = 32<<10, 32<<10
+	})
+	c.control = c.openUni(kindControl, settings())
+	x = c.request(headers(get("/")...))
+	<-runs
+	return s, c, x, ended
+}
+
 // TestStalledReader: S-3.
 func TestStalledReader(t *testing.T) {
 	t.Parallel()
-	much := func(w http.ResponseWriter, r *http.Request) error {
-		for range 100 {
-			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
-				return errors.Join(err, r.Context().Err())
-			}
-		}
-		return nil
-	}
-	narrow := func(cfg *quic.Config) {
-		keepAlive(cfg)
-		cfg.InitialStreamReceiveWindow, cfg.MaxStreamReceiveWindow = 32<<10, 32<<10
-	}
-	begin := func(n *network) (*site, *client, *exchange, chan error) {
-		h, runs, ended := waiter(much)
-		s := n.listen(h)
-		c := s.dialFrom(n.client, narrow)
-		c.control = c.openUni(kindControl, settings())
-		x := c.request(headers(get("/")...))
-		<-runs
-		return s, c, x, ended
-	}
 	script(t, "nothing is taken", func(t *testing.T, n *network) {
-		s, c, x, ended := begin(n)
+		s, c, x, ended := n.askMuch()
 		time.Sleep(defaultWriteIdleTimeout - slack)
 		servetest.Want(t, "it is waited for", s.busy(), 1)
 		// What was taken at first has earned a second period.
 		time.Sleep(defaultWriteIdleTimeout + 2*slack)
 		servetest.WantErr(t, "the writer", soon(t, "the writer", ended), errStalled)
 		servetest.Want(t, "it is counted", s.count().TimedOut.Load(), 1)
-		e, _ := x.answer().err.(*quic.StreamError)
+		e, _ := errors.AsType[*quic.StreamError](x.answer().err)
 		servetest.Want(t, "the stream is reset", e != nil && frame.Code(e.ErrorCode) == frame.ExcessiveLoad, true)
 		c.wantLive("of that stream only")
 	})
 	script(t, "too little is taken", func(t *testing.T, n *network) {
-		_, c, x, ended := begin(n)
+		_, c, x, ended := n.askMuch()
 		go func() { // 100 bytes a second
 			for b := make([]byte, 100); ; time.Sleep(time.Second) {
 				if _, err := x.Read(b); err != nil {
@@ -354,7 +358,7 @@ func TestStalledReader(t *testing.T) {
 		time.Sleep(2 * time.Second) // the reader sees it
 	})
 	script(t, "slow, but not too slow", func(t *testing.T, n *network) {
-		_, _, x, ended := begin(n)
+		_, _, x, ended := n.askMuch()
 		got := 0
 		for b := make([]byte, 32<<10); ; time.Sleep(50 * time.Second / 32) {
 			k, err := x.Read(b)

@@ -64,7 +64,7 @@ func (c *conn) handOn(t turn) {
 		// If it is being overtaken just now: the caller is about to set a deadline
 		// of its own, which the one for the head must not replace.
 		c.token.taking.Lock()
-		c.token.taking.Unlock() //nolint:staticcheck // it is waited for, no more
+		c.token.taking.Unlock()
 	}
 }
 

@@ -43,7 +43,7 @@ func TestWaitingHandlers(t *testing.T) {
 			io.Copy(io.Discard, r.Body)
 		case "/write":
 			running <- struct{}{}
-			w.Write(make([]byte, 32<<20)) // beyond every window
+			w.Write(make([]byte, 4<<20)) // beyond every window
 			return
 		}
 		hello(w, r)
@@ -74,7 +74,7 @@ func TestWaitingHandlers(t *testing.T) {
 	resp := <-written
 	n, err := io.Copy(io.Discard, resp.Body)
 	servetest.WantErr(t, "the writer's answer", err, nil)
-	servetest.Want(t, "is whole", n, 32<<20)
+	servetest.Want(t, "is whole", n, 4<<20)
 	servetest.Want(t, "all on one connection", s.cfg.Counters.Accepted.Load(), 1)
 	if n := s.cfg.Counters.Overtaken.Load() + s.cfg.Counters.HandOffs.Load(); n == 0 {
 		t.Error("nobody was overtaken, and nobody handed on")
@@ -123,7 +123,7 @@ func TestHandlerEndings(t *testing.T) {
 		case "panic":
 			panic("oops")
 		case "nil":
-			panic(nil) //nolint:govet // a handler may
+			panic(nil)
 		case "abort":
 			panic(http.ErrAbortHandler)
 		case "goexit":
@@ -152,7 +152,7 @@ func TestHandlerEndings(t *testing.T) {
 // TestForcedOvertake: a handler may lose the lead at any point, and its answer is
 // the same.
 func TestForcedOvertake(t *testing.T) {
-	long := strings.Repeat("0123456789abcdef", 1<<14)
+	long := strings.Repeat("0123456789abcdef", 5<<10)
 	for _, recycle := range []bool{false, true} {
 		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			at := func(point string) {
