@@ -35,8 +35,8 @@ func (s *stream) makeRequest(m *message.Head) {
 	if m.Trailer {
 		r.Trailer = semantics.AnnouncedTrailers(r.Header)
 	}
-	if s.in.ended() || m.Length == 0 {
-		r.Body = http.NoBody // what comes against the declared length is thrown away
+	if s.in.ended() {
+		r.Body = http.NoBody
 	} else {
 		s.body.begin(s, m)
 		r.ContentLength = m.Length
