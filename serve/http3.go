@@ -61,6 +61,7 @@ func (s *Server) attachHTTP3(g *listener.PacketGroup, certFile, keyFile string) 
 	engineCfg := s.Options.h3Config(s.handler(), s.face(g.Addr(), cfg), &s.date)
 	engineCfg.Counters = q.counters
 	engineCfg.Admit, engineCfg.Release = s.admitHTTP3, s.gate.Release
+	engineCfg.Shed = s.pressure.shedKeepAlive
 	if f := s.Options.BaseContext; f != nil {
 		engineCfg.Base = f(packetListener{g.Addr()})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -270,4 +271,31 @@ func TestQ7EarlyEnd(t *testing.T) {
 		x.Close()
 		servetest.WantErr(t, "there was none", soon(t, "there was none", ended), io.EOF)
 	})
+}
+
+// TestQ7Admit: no rule about the client's address is asked before the handshake
+// has proved it.
+func TestQ7Admit(t *testing.T) {
+	t.Parallel()
+	for _, allowed := range []bool{true, false} {
+		script(t, fmt.Sprint("allowed ", allowed), func(t *testing.T, n *network) {
+			var asked, released atomic.Int32
+			s := n.listen(when, takesEarly, func(cfg *Config) {
+				cfg.Admit = func(netip.Addr) bool { return asked.Add(1) == 1 || allowed }
+				cfg.Release = func(netip.Addr) { released.Add(1) }
+			})
+			c := n.early(s)
+			before := asked.Load()
+			x := c.open(headers(get("/")...))
+			x.Close()
+			x.wantAnswer("before the handshake", "200", "")
+			servetest.Want(t, "nobody was asked before it", asked.Load(), before)
+			time.Sleep(slack)
+			servetest.Want(t, "asked then", asked.Load(), before+1)
+			servetest.Want(t, "the connection has ended", c.q.Context().Err() != nil, !allowed)
+			c.q.CloseWithError(quic.ApplicationErrorCode(frame.NoError), "")
+			time.Sleep(slack)
+			servetest.Want(t, "both admitted ones are released", released.Load(), map[bool]int32{true: 2, false: 1}[allowed])
+		})
+	}
 }

@@ -57,6 +57,9 @@ type Config struct {
 	// told when one that was admitted has gone. Both may be nil.
 	Admit   func(netip.Addr) bool
 	Release func(netip.Addr)
+	// Shed tells that memory is short: connections end with the requests they have
+	// (S-7). It is asked with each request. May be nil.
+	Shed func() bool
 	// ConnState observes connections: StateNew, StateActive, StateIdle and
 	// StateClosed, as in http.Server. It must not block. May be nil.
 	ConnState func(remote net.Addr, state http.ConnState)
@@ -81,6 +84,8 @@ type Config struct {
 
 	pools *pools
 }
+
+func (cfg *Config) shed() bool { return cfg.Shed != nil && cfg.Shed() }
 
 // recycler is the handler's own word on Config.Recycle.
 type recycler interface{ RecycleRequests() bool }

@@ -22,7 +22,6 @@ type conn struct {
 	srv      *Server
 	q        *quic.Conn
 	tls      *tls.ConnectionState
-	admitted netip.Addr // counts in Config.Admit; invalid: it does not
 	begun    time.Time
 	age      time.Duration // then it is retired; 0: never
 	maxTurns int           // requests, likewise
@@ -48,6 +47,7 @@ type conn struct {
 	remote   string
 	memo     *memos
 	state    http.ConnState
+	admitted netip.Addr // counts in Config.Admit; invalid: it does not
 }
 
 // phase is where a connection stands on its way to its end.
@@ -98,8 +98,9 @@ func (c *conn) start() {
 	go c.acceptUni()
 }
 
-// awaitHandshake ends the time in which requests may be replayed, and in which
-// the TLS state is not complete.
+// awaitHandshake ends the time in which requests may be replayed, in which the
+// TLS state is not complete, and in which the client's address is not proved:
+// rules about it are not asked before.
 func (c *conn) awaitHandshake() {
 	select {
 	case <-c.q.HandshakeComplete():
@@ -110,7 +111,33 @@ func (c *conn) awaitHandshake() {
 	c.mu.Lock()
 	c.tls = &state.TLS
 	c.mu.Unlock()
-	c.early.Store(false)
+	c.srv.handshakeDone(c.q)
+	if c.admit() {
+		c.early.Store(false)
+	}
+}
+
+// admit asks whether the client may have one more connection, and ends this one
+// otherwise.
+func (c *conn) admit() bool {
+	f := c.srv.cfg.Admit
+	if f == nil {
+		return true
+	}
+	addr := addrOf(c.q.RemoteAddr())
+	if !f(addr) {
+		c.srv.cfg.Counters.Refused.Add(1)
+		go c.close(frame.ExcessiveLoad, "too many connections of this client")
+		return false
+	}
+	c.mu.Lock()
+	c.admitted = addr
+	gone := c.state == http.StateClosed
+	c.mu.Unlock()
+	if gone { // an early one has ended meanwhile
+		c.release()
+	}
+	return true
 }
 
 // lead takes streams and runs their handlers until it is overtaken or the
@@ -158,7 +185,7 @@ func (c *conn) enter(str *quic.Stream) *stream {
 	}
 	c.next = id + 4
 	c.requests++
-	if c.maxTurns > 0 && c.requests == c.maxTurns {
+	if c.maxTurns > 0 && c.requests == c.maxTurns || c.phase == phaseOpen && c.srv.cfg.shed() {
 		go c.drain()
 	}
 	s := c.newStream(str)
@@ -238,8 +265,12 @@ func (c *conn) busy() bool {
 
 // release takes c out of its client's count.
 func (c *conn) release() {
-	if f := c.srv.cfg.Release; f != nil && c.admitted.IsValid() {
-		f(c.admitted)
+	c.mu.Lock()
+	addr := c.admitted
+	c.admitted = netip.Addr{}
+	c.mu.Unlock()
+	if addr.IsValid() {
+		c.srv.cfg.Release(addr)
 	}
 }
 

@@ -284,3 +284,15 @@ func TestSweepDrains(t *testing.T) {
 		servetest.WantSoon(t, "it is closed", func() bool { return s.Live() == 0 })
 	}
 }
+
+// TestShed: where memory is short a connection ends with the requests it has (S-7).
+func TestShed(t *testing.T) {
+	var short atomic.Bool
+	s := serve(t, hello, func(cfg *Config) { cfg.Shed = short.Load })
+	a := s.agent()
+	a.wantHello("there is plenty", "/")
+	servetest.Want(t, "and the connection stays", s.Live(), 1)
+	short.Store(true)
+	a.wantHello("the last request is answered", "/")
+	servetest.WantSoon(t, "then it is closed", func() bool { return s.Live() == 0 })
+}

@@ -74,28 +74,13 @@ func Listen(sockets []net.PacketConn, tlsConf *tls.Config, cfg *Config) (*Server
 
 // open takes a connection whose handshake is done (with 0-RTT: under way).
 func (s *Server) open(q *quic.Conn) {
-	hs, _ := q.Context().Value(handshakeKey{}).(*handshake)
-	if !s.cfg.Early {
-		// At the end: a drain is not over between a handshake and its connection.
-		defer s.handshakeDone(hs)
-	} else {
-		go func() {
-			select {
-			case <-q.HandshakeComplete():
-				s.handshakeDone(hs)
-			case <-q.Context().Done():
-			}
-		}()
-	}
 	c := newConn(s, q)
-	if f := s.cfg.Admit; f != nil {
-		addr := addrOf(q.RemoteAddr())
-		if !f(addr) {
-			s.cfg.Counters.Refused.Add(1)
-			go q.CloseWithError(quic.ApplicationErrorCode(frame.ExcessiveLoad), "too many connections of this client")
+	if !c.early.Load() {
+		// At the end: a drain is not over between a handshake and its connection.
+		defer s.handshakeDone(q)
+		if !c.admit() {
 			return
 		}
-		c.admitted = addr
 	}
 	c.greet()
 	if !s.register(c) {
@@ -106,8 +91,8 @@ func (s *Server) open(q *quic.Conn) {
 	c.start()
 }
 
-func (s *Server) handshakeDone(hs *handshake) {
-	if hs != nil && hs.end() {
+func (s *Server) handshakeDone(q *quic.Conn) {
+	if hs, ok := q.Context().Value(handshakeKey{}).(*handshake); ok && hs.end() {
 		s.cfg.Counters.Handshakes.Add(1)
 	}
 }
