@@ -133,6 +133,7 @@ type PacketGroup struct {
 	// Immutable after BindPackets.
 	conns     []*net.UDPConn
 	unsteered error // why there is one socket where more were asked for
+	steerByte int
 
 	closeOnce sync.Once
 	closeErr  error
@@ -177,6 +178,9 @@ func (g *PacketGroup) Addr() net.Addr { return g.conns[0].LocalAddr() }
 // Steered reports whether short header packets are spread by connection ID,
 // over more than one socket. If false, every packet goes to the only one.
 func (g *PacketGroup) Steered() bool { return len(g.conns) > 1 }
+
+// SteerByte is what PacketConfig says: who issues the connection IDs has to agree.
+func (g *PacketGroup) SteerByte() int { return g.steerByte }
 
 // Close closes all sockets; packets that wait in them are lost. End the
 // connections before: what comes for them while the sockets close one by one

@@ -81,7 +81,7 @@ func bindPacketGroup(cfg *PacketConfig, e endpoint) (g *PacketGroup, err error) 
 			e.port = uint16(udp.Port)
 		}
 	}
-	return &PacketGroup{conns: conns}, nil
+	return &PacketGroup{conns: conns, steerByte: cfg.SteerByte}, nil
 }
 
 // attach steers the packets of the group that fd will begin.

@@ -57,6 +57,9 @@ func (s *Server) attachHTTP3(g *listener.PacketGroup, certFile, keyFile string) 
 	if s.stopping {
 		return nil, ErrServerClosed
 	}
+	if g.Steered() && g.SteerByte() != h3.SteerByte {
+		return nil, errSteerByte
+	}
 	q := &quicService{srv: s, group: g, counters: new(h3.Counters), done: make(chan struct{})}
 	engineCfg := s.Options.h3Config(s.handler(), s.face(g.Addr(), cfg), &s.date)
 	engineCfg.Counters = q.counters

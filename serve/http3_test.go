@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -196,4 +197,23 @@ func listenH3(t *testing.T, cfg *tls.Config) (addr string) {
 		g.Close()
 	})
 	return g.Addr().String()
+}
+
+// A group that steers by another byte than the engine issues would lose the
+// packets of each connection to other sockets.
+func TestHTTP3WantsItsSteerByte(t *testing.T) {
+	g, err := listener.BindPackets(t.Context(), listener.PacketConfig{Address: "127.0.0.1:0", Sockets: 2, SteerByte: 3})
+	servetest.Must(t, "bind", err)
+	if !g.Steered() {
+		g.Close()
+		t.Skip("packets cannot be steered on this system")
+	}
+	pair, err := certs.SelfSigned([]string{"localhost"})
+	servetest.Must(t, "certificate", err)
+	srv := &serve.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}}
+	err = srv.ServeHTTP3(g, "", "")
+	if err == nil || !strings.Contains(err.Error(), "SteerByte") {
+		t.Errorf("got %v, want an error that names SteerByte", err)
+	}
+	servetest.Must(t, "close", srv.Close())
 }

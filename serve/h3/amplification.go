@@ -39,9 +39,8 @@ func newGuard(issued *issuedIDs) *guard {
 	return &guard{issued: issued, books: make(map[netip.AddrPort]*book)}
 }
 
-// received counts a datagram with a long header. One that carries an ID of ours
-// proves its address: the ID was sent there, and cannot be guessed (RFC 9000
-// §8.1: 64 bits).
+// received counts a datagram with a long header. One that carries the ID that was
+// sent to its address proves that: it cannot be guessed (RFC 9000 §8.1: 64 bits).
 func (g *guard) received(from net.Addr, datagram []byte) {
 	u, ok := from.(*net.UDPAddr)
 	if !ok {
@@ -56,7 +55,7 @@ func (g *guard) received(from net.Addr, datagram []byte) {
 		g.remember(addr, b)
 	}
 	b.in += len(datagram)
-	if !b.proved && g.issued.has(destination(datagram)) {
+	if destination, _ := connectionIDs(datagram); !b.proved && g.issued.sentTo(destination, addr) {
 		b.proved = true
 	}
 }
@@ -73,50 +72,66 @@ func (g *guard) remember(addr netip.AddrPort, b *book) {
 	g.next = (g.next + 1) % maxBooks
 }
 
-// maySend counts n bytes to addr, and tells whether it has earned them.
-func (g *guard) maySend(to *net.UDPAddr, n int) bool {
+// maySend counts a datagram with a long header to an address, and tells whether
+// that has earned it.
+func (g *guard) maySend(to *net.UDPAddr, datagram []byte) bool {
+	addr := to.AddrPort()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b := g.books[to.AddrPort()]
-	if b == nil || b.proved {
-		return true
+	if b := g.books[addr]; b != nil && !b.proved {
+		if b.out+len(datagram) > amplification*b.in {
+			return false
+		}
+		b.out += len(datagram)
 	}
-	if b.out+n > amplification*b.in {
-		return false
-	}
-	b.out += n
+	_, source := connectionIDs(datagram)
+	g.issued.send(source, addr)
 	return true
 }
 
-// destination is the destination connection ID of a packet with a long header
-// (RFC 9000 §17.2), nil if it is cut short.
-func destination(packet []byte) []byte {
+// connectionIDs are those of a packet with a long header (RFC 9000 §17.2), nil
+// where it is cut short.
+func connectionIDs(packet []byte) (destination, source []byte) {
 	const at = 1 + 4 // first byte, version
-	if len(packet) <= at {
-		return nil
+	if len(packet) > at {
+		var rest []byte
+		destination, rest = cutID(packet[at:])
+		source, _ = cutID(rest)
 	}
-	n := int(packet[at])
-	if len(packet) < at+1+n {
-		return nil
-	}
-	return packet[at+1 : at+1+n]
+	return destination, source
 }
 
-// issuedIDs are the connection IDs that a transport has issued lately: those that
-// handshakes can be under way with.
+// cutID takes an ID with its length in front.
+func cutID(b []byte) (id, rest []byte) {
+	if len(b) == 0 || len(b) < 1+int(b[0]) {
+		return nil, nil
+	}
+	return b[1 : 1+b[0]], b[1+b[0]:]
+}
+
+// issuedIDs are the connection IDs that a transport has issued lately, those that
+// handshakes can be under way with, and the address that each was sent to. An
+// ID that others may know proves nothing: a client learns more of its own than
+// one, and may show them from anywhere.
 type issuedIDs struct {
 	mu    sync.Mutex
-	ids   map[[cidLength]byte]struct{}
-	order [][cidLength]byte // a ring, oldest at next
+	ids   map[[cidLength]byte]netip.AddrPort // invalid: sent to nobody yet
+	order [][cidLength]byte                  // a ring, oldest at next
 	next  int
 }
 
-func newIssuedIDs() *issuedIDs { return &issuedIDs{ids: make(map[[cidLength]byte]struct{})} }
+// spoiled is the address of an ID that came in before it was sent in a long
+// header: some answers repeat the ID that they were asked with.
+var spoiled = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+
+func newIssuedIDs() *issuedIDs {
+	return &issuedIDs{ids: make(map[[cidLength]byte]netip.AddrPort)}
+}
 
 func (s *issuedIDs) add(id [cidLength]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ids[id] = struct{}{}
+	s.ids[id] = netip.AddrPort{}
 	if len(s.order) < maxBooks {
 		s.order = append(s.order, id)
 		return
@@ -126,12 +141,28 @@ func (s *issuedIDs) add(id [cidLength]byte) {
 	s.next = (s.next + 1) % maxBooks
 }
 
-func (s *issuedIDs) has(id []byte) bool {
+// send notes that id goes to an address, the first it is sent to.
+func (s *issuedIDs) send(id []byte, to netip.AddrPort) {
+	if len(id) != cidLength {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at, ok := s.ids[[cidLength]byte(id)]; ok && !at.IsValid() {
+		s.ids[[cidLength]byte(id)] = to
+	}
+}
+
+// sentTo tells whether id was sent to the address that it comes from.
+func (s *issuedIDs) sentTo(id []byte, from netip.AddrPort) bool {
 	if len(id) != cidLength {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, ok := s.ids[[cidLength]byte(id)]
-	return ok
+	at, ok := s.ids[[cidLength]byte(id)]
+	if ok && !at.IsValid() {
+		s.ids[[cidLength]byte(id)] = spoiled
+	}
+	return ok && at == from
 }

@@ -7,12 +7,11 @@ import (
 	"github.com/penstock-edge/penstock/serve/servetest"
 )
 
-// longPacket is a datagram of size bytes with a long header for a connection ID.
-func longPacket(size int, id []byte) []byte {
-	b := make([]byte, size)
-	b[0], b[5] = 0xc0, byte(len(id))
-	copy(b[6:], id)
-	return b
+// longPacket is a datagram of size bytes with a long header and connection IDs.
+func longPacket(size int, destination, source []byte) []byte {
+	b := []byte{0xc0, 0, 0, 0, 1, byte(len(destination))}
+	b = append(append(append(b, destination...), byte(len(source))), source...)
+	return append(b, make([]byte, max(0, size-len(b)))...)
 }
 
 func TestGuard(t *testing.T) {
@@ -22,18 +21,34 @@ func TestGuard(t *testing.T) {
 	other := &net.UDPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 1}
 	id := [cidLength]byte{1, 2, 3, 4, 5, 6, 7, 8, 9}
 	issued.add(id)
+	none := make([]byte, 8)
 
-	g.received(victim, longPacket(1200, make([]byte, 8)))
-	servetest.Want(t, "three times what came", g.maySend(victim, 3600), true)
-	servetest.Want(t, "and not a byte more", g.maySend(victim, 1), false)
-	g.received(other, longPacket(1200, make([]byte, 8)))
-	servetest.Want(t, "another's bytes are not the victim's", g.maySend(victim, 1), false)
-	g.received(victim, longPacket(100, make([]byte, cidLength)))
-	servetest.Want(t, "an ID that was not issued proves nothing", g.maySend(victim, 301), false)
-	servetest.Want(t, "but its bytes count", g.maySend(victim, 300), true)
-	g.received(victim, longPacket(50, id[:]))
-	servetest.Want(t, "one that was issued proves the address", g.maySend(victim, 1<<20), true)
-	servetest.Want(t, "of who sent it alone", g.maySend(other, 3601), false)
+	g.received(victim, longPacket(1200, none, nil))
+	servetest.Want(t, "three times what came", g.maySend(victim, longPacket(3600, none, id[:])), true)
+	servetest.Want(t, "and not a byte more", g.maySend(victim, longPacket(20, none, id[:])), false)
+	g.received(other, longPacket(1200, none, nil))
+	servetest.Want(t, "another's bytes are not the victim's", g.maySend(victim, longPacket(20, none, id[:])), false)
+	g.received(victim, longPacket(100, make([]byte, cidLength), nil))
+	servetest.Want(t, "an ID that was not issued proves nothing", g.maySend(victim, longPacket(301, none, id[:])), false)
+	servetest.Want(t, "but its bytes count", g.maySend(victim, longPacket(300, none, id[:])), true)
+	g.received(other, longPacket(50, id[:], nil))
+	servetest.Want(t, "an ID that was sent to another proves nothing", g.maySend(other, longPacket(3751, none, nil)), false)
+	g.received(victim, longPacket(50, id[:], nil))
+	servetest.Want(t, "one that was sent there proves the address", g.maySend(victim, longPacket(1<<16, none, nil)), true)
+}
+
+// An ID that a client shows before it was sent in a long header is one it has
+// learned otherwise; an answer that repeats it does not make it a proof.
+func TestGuardSpoiled(t *testing.T) {
+	issued := newIssuedIDs()
+	g := newGuard(issued)
+	victim := &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}
+	id := [cidLength]byte{1}
+	issued.add(id)
+	g.received(victim, longPacket(100, id[:], nil))
+	servetest.Want(t, "the answer repeats it", g.maySend(victim, longPacket(60, nil, id[:])), true)
+	g.received(victim, longPacket(100, id[:], nil))
+	servetest.Want(t, "shown again it proves nothing", g.maySend(victim, longPacket(600, nil, nil)), false)
 }
 
 // The books have a bound, beyond which the oldest are forgotten, and those who
@@ -44,11 +59,11 @@ func TestGuardBounds(t *testing.T) {
 		return &net.UDPAddr{IP: net.IPv4(10, 0, byte(i>>8), byte(i)), Port: 1 + i>>16}
 	}
 	for i := range maxBooks + 100 {
-		g.received(at(i), longPacket(10, nil))
+		g.received(at(i), longPacket(10, nil, nil))
 	}
 	servetest.Want(t, "books", len(g.books), maxBooks)
-	servetest.Want(t, "the oldest is forgotten", g.maySend(at(0), 31), true)
-	servetest.Want(t, "a younger one is not", g.maySend(at(200), 31), false)
+	servetest.Want(t, "the oldest is forgotten", g.maySend(at(0), longPacket(31, nil, nil)), true)
+	servetest.Want(t, "a younger one is not", g.maySend(at(200), longPacket(31, nil, nil)), false)
 
 	ids := newIssuedIDs()
 	id := func(i int) [cidLength]byte { return [cidLength]byte{byte(i), byte(i >> 8), byte(i >> 16)} }
@@ -56,18 +71,17 @@ func TestGuardBounds(t *testing.T) {
 		ids.add(id(i))
 	}
 	servetest.Want(t, "issued IDs", len(ids.ids), maxBooks)
-	old, young := id(0), id(200)
-	servetest.Want(t, "the oldest", ids.has(old[:]), false)
-	servetest.Want(t, "a younger one", ids.has(young[:]), true)
+	_, old := ids.ids[id(0)]
+	_, young := ids.ids[id(200)]
+	servetest.Want(t, "the oldest", old, false)
+	servetest.Want(t, "a younger one", young, true)
 }
 
-func TestDestination(t *testing.T) {
-	servetest.Want(t, "whole", string(destination(longPacket(20, []byte("abc")))), "abc")
-	for n := range 9 {
-		if got := destination(longPacket(20, []byte("abc"))[:n]); got != nil && n < 6 {
-			t.Errorf("of %d bytes: %q", n, got)
-		}
+func TestConnectionIDs(t *testing.T) {
+	whole := longPacket(20, []byte("abc"), []byte("de"))
+	for n := range len(whole) {
+		destination, source := connectionIDs(whole[:n])
+		servetest.Want(t, "destination", string(destination), map[bool]string{true: "abc"}[n >= 9])
+		servetest.Want(t, "source", string(source), map[bool]string{true: "de"}[n >= 12])
 	}
-	cut := longPacket(20, []byte("abc"))[:8]
-	servetest.Want(t, "cut within the ID", destination(cut) == nil, true)
 }

@@ -22,9 +22,6 @@ func (a *arrival) Read(p []byte) (int, error) {
 	s.c.handOn(s.turn)
 	for {
 		now := time.Now()
-		if b.begun.IsZero() {
-			b.begun = now
-		}
 		own := b.deadline.Load()
 		due, rule := b.due(now)
 		s.str.SetReadDeadline(due)
@@ -32,6 +29,7 @@ func (a *arrival) Read(p []byte) (int, error) {
 			continue // it was moved meanwhile
 		}
 		n, err := s.str.Read(p)
+		b.waited += time.Since(now)
 		switch {
 		case err == nil || n > 0 && errors.Is(err, os.ErrDeadlineExceeded):
 			return n, nil
@@ -61,7 +59,8 @@ func (s *stream) readError(err error) error {
 
 // due is when a read that begins now ends at the latest, zero: never; and
 // whether that is by S-2: no byte for BodyIdleTimeout, or an average below
-// BodyMinRate once the grace is over. It is for a request that is being sent. A
+// BodyMinRate of the time it was waited for once the grace is over: a handler that
+// is slow itself is none of the peer's. It is for a request that is being sent. A
 // tunnel, and a peer that is being answered meanwhile or whose handler asked
 // for full duplex, converse, and may be silent.
 func (b *body) due(now time.Time) (due time.Time, rule bool) {
@@ -72,7 +71,7 @@ func (b *body) due(now time.Time) (due time.Time, rule bool) {
 		}
 		if cfg.BodyMinRate > 0 {
 			earned := time.Duration(float64(b.got) / float64(cfg.BodyMinRate) * float64(time.Second))
-			if t := b.begun.Add(max(earned, bodyRateGrace)); due.IsZero() || t.Before(due) {
+			if t := now.Add(max(earned, bodyRateGrace) - b.waited); due.IsZero() || t.Before(due) {
 				due, rule = t, true
 			}
 		}

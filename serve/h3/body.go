@@ -35,7 +35,7 @@ type body struct {
 	unknownBytes uint64
 	expect       bool // 100-continue is awaited
 	err          error
-	begun        time.Time // when a reader waited first
+	waited       time.Duration // of all readers, for the peer
 
 	deadline atomic.Int64 // the handler's own, Unix ns; 0: none
 	duplex   atomic.Bool  // EnableFullDuplex: the peer may be silent for long
@@ -52,7 +52,7 @@ func (b *body) begin(s *stream, m *message.Head) {
 
 func (b *body) reset() {
 	b.s, b.frame, b.left, b.max, b.got, b.unknown, b.unknownBytes = nil, 0, 0, 0, 0, 0, 0
-	b.expect, b.err, b.begun = false, nil, time.Time{}
+	b.expect, b.err, b.waited = false, nil, 0
 	b.shut.Store(false)
 	b.deadline.Store(0)
 	b.duplex.Store(false)
@@ -103,6 +103,8 @@ func (b *body) next() error {
 	switch {
 	case err != nil:
 		return err
+	case h.Type == frame.TypeHeaders && s.w.answer.Tunnel: // RFC 9114 §4.4, RFC 9220
+		return unexpected(h.Type)
 	case h.Type == frame.TypeHeaders:
 		return b.readTrailer(h)
 	case b.left >= 0 && h.Length > uint64(b.left):

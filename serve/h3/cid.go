@@ -13,8 +13,8 @@ import (
 // prove an address (RFC 9000 §8.1).
 const cidLength = 9
 
-// steerByte is the byte of a connection ID that names the socket (listener.PacketConfig.SteerByte).
-const steerByte = 0
+// SteerByte is the byte of a connection ID that names the socket (listener.PacketConfig.SteerByte).
+const SteerByte = 0
 
 // cidGenerator issues connection IDs whose first byte, modulo the number of
 // sockets, is the index of the socket that their packets have to reach. The
@@ -29,7 +29,7 @@ type cidGenerator struct {
 func (g *cidGenerator) GenerateConnectionID() (quic.ConnectionID, error) {
 	var id [cidLength]byte
 	rand.Read(id[:]) // never fails (crypto/rand)
-	id[steerByte] = g.steer(id[steerByte])
+	id[SteerByte] = g.steer(id[SteerByte])
 	g.issued.add(id)
 	return quic.ConnectionIDFromBytes(id[:]), nil
 }

@@ -27,9 +27,10 @@ type conn struct {
 	maxTurns int           // requests, likewise
 
 	token     token
-	current   *quic.Stream // the leader's
-	lateUntil atomic.Int64 // Unix ns; 0: handlers run inline
-	early     atomic.Bool  // the handshake is not done: what comes may be replayed
+	current   *quic.Stream  // the leader's
+	lateUntil atomic.Int64  // Unix ns; 0: handlers run inline
+	early     atomic.Bool   // the handshake is not done: what comes may be replayed
+	settled   chan struct{} // of an early one: closed when the handshake's end has been dealt with
 
 	// mu guards the following.
 	mu       sync.Mutex
@@ -72,6 +73,7 @@ func newConn(s *Server, q *quic.Conn) *conn {
 		case <-q.HandshakeComplete():
 		default:
 			c.early.Store(true)
+			c.settled = make(chan struct{})
 		}
 	}
 	return c
@@ -102,6 +104,7 @@ func (c *conn) start() {
 // TLS state is not complete, and in which the client's address is not proved:
 // rules about it are not asked before.
 func (c *conn) awaitHandshake() {
+	defer close(c.settled)
 	select {
 	case <-c.q.HandshakeComplete():
 	case <-c.q.Context().Done():
@@ -114,6 +117,19 @@ func (c *conn) awaitHandshake() {
 	c.srv.handshakeDone(c.q)
 	if c.admit() {
 		c.early.Store(false)
+	}
+}
+
+// settle waits for awaitHandshake if the handshake is done: what came behind it
+// is not early.
+func (c *conn) settle() {
+	if !c.early.Load() {
+		return
+	}
+	select {
+	case <-c.q.HandshakeComplete():
+		<-c.settled
+	default:
 	}
 }
 

@@ -134,10 +134,12 @@ const (
 // is over, or answered.
 func (s *stream) begin(block []byte) bool {
 	c := s.c
+	c.settle()
 	verdict, err := s.judge(block)
 	if verdict == isUnsure {
 		block = slices.Clone(block)
 		s.awaitEnd()
+		c.settle()
 		if verdict, err = s.judge(block); verdict == isUnsure {
 			verdict = http.StatusTooEarly
 		}

@@ -84,8 +84,9 @@ func (r *input) makeRoom(n int) {
 		r.buf.B = r.buf.B[:copy(r.buf.B, r.buf.B[r.off:])]
 		r.off = 0
 	default:
-		larger := bufpool.Get(len(r.buf.B) - r.off + n)
-		larger.B = append(larger.B, r.buf.B[r.off:]...)
+		have := r.buffered()
+		larger := bufpool.Get(len(have) + max(n, len(have)))
+		larger.B = append(larger.B, have...)
 		r.buf.Release()
 		r.buf, r.off = larger, 0
 	}
@@ -133,8 +134,7 @@ func (r *input) varint() (uint64, error) {
 
 // take takes the n bytes of a payload. They are valid until the next call.
 func (r *input) take(n int) ([]byte, error) {
-	for len(r.buffered()) < n {
-		r.makeRoom(n - len(r.buffered()))
+	for len(r.buffered()) < n { // the room grows with what comes: n is the peer's word
 		if err := r.fill(); err != nil {
 			return nil, r.cut(err, true)
 		}

@@ -207,14 +207,8 @@ func (w *response) complete(returned bool) {
 			w.answer.Begin(http.StatusOK, w.header)
 		}
 	}
-	if w.err != nil {
-		return
-	}
 	short := w.answer.Length >= 0 && w.written != w.answer.Length && !w.answer.NoContent
-	if w.send(nil, !short) != nil {
-		return
-	}
-	if short { // the reset shows that bytes are missing
+	if w.err != nil || w.send(nil, !short) != nil || short { // the reset shows that bytes are missing
 		s.str.CancelWrite(quic.StreamErrorCode(frame.InternalError))
 		return
 	}

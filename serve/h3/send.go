@@ -99,10 +99,11 @@ func (w *response) transmit(p []byte) error {
 }
 
 // wait writes p as the peer takes it. One that takes nothing for WriteIdleTimeout,
-// or is slower than WriteMinRate in that time, is given up (S-3).
+// or is slower than WriteMinRate in that time, is given up (S-3), unless it takes
+// other answers meanwhile.
 func (w *response) wait(p []byte) error {
 	cfg := w.s.c.srv.cfg
-	rule := due(cfg.WriteIdleTimeout)
+	rule, sent := due(cfg.WriteIdleTimeout), w.bytesSent()
 	for taken := 0; len(p) > 0; {
 		own := w.deadline.Load()
 		w.s.str.SetWriteDeadline(earlier(rule, own))
@@ -120,15 +121,36 @@ func (w *response) wait(p []byte) error {
 			w.err = os.ErrDeadlineExceeded
 			return w.err
 		case rule.IsZero() || time.Now().Before(rule): // the handler has moved its own
-		case taken == 0 || float64(taken) < float64(cfg.WriteMinRate)*cfg.WriteIdleTimeout.Seconds():
+		case taken > 0 && float64(taken) >= cfg.earned(1):
+			rule, taken, sent = due(cfg.WriteIdleTimeout), 0, w.bytesSent()
+		case w.starved(w.bytesSent()-sent) && w.s.str.TryWriteAll(p[:1]) == nil:
+			p = p[1:]
+			rule, taken, sent = due(cfg.WriteIdleTimeout), 0, w.bytesSent()
+		default:
 			cfg.Counters.TimedOut.Add(1)
 			abort(w.s.str, frame.ExcessiveLoad)
 			return w.failed(errStalled)
-		default:
-			rule, taken = due(cfg.WriteIdleTimeout), 0
 		}
 	}
 	return nil
+}
+
+// earned is how many bytes of n answers a peer has to take in WriteIdleTimeout.
+func (cfg *Config) earned(n int) float64 {
+	return float64(n) * float64(cfg.WriteMinRate) * cfg.WriteIdleTimeout.Seconds()
+}
+
+func (w *response) bytesSent() uint64 { return w.s.c.q.ConnectionStats().BytesSent }
+
+// starved tells whether the connection has sent enough for all its requests,
+// though this one's answer has not moved: where they share a line, those of a
+// lesser priority wait, and those that came later (RFC 9218 §10). That is none of
+// the peer's if it has given credit as well.
+func (w *response) starved(sent uint64) bool {
+	c := w.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return sent > 0 && float64(sent) >= c.srv.cfg.earned(len(c.active))
 }
 
 // due is the time in d; zero, never: zero.

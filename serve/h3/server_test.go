@@ -60,7 +60,7 @@ func TestCIDsNameTheirSocket(t *testing.T) {
 			id, err := g.GenerateConnectionID()
 			servetest.Must(t, "an ID", err)
 			servetest.Want(t, "its length", id.Len(), g.ConnectionIDLen())
-			servetest.Want(t, "its first byte names the socket", int(id.Bytes()[steerByte])%n, index)
+			servetest.Want(t, "its first byte names the socket", int(id.Bytes()[SteerByte])%n, index)
 		}
 	}
 }

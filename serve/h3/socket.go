@@ -54,7 +54,7 @@ func (s *socket) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 // WriteMsgUDP sends b, unless that would be more than its receiver has earned:
 // such a packet is lost, and repeated when the peer has sent more.
 func (s *socket) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
-	if len(b) > 0 && b[0]&longHeader != 0 && !s.guard.maySend(addr, len(b)) {
+	if len(b) > 0 && b[0]&longHeader != 0 && !s.guard.maySend(addr, b) {
 		return len(b), len(oob), nil
 	}
 	return s.OOBCapablePacketConn.WriteMsgUDP(b, oob, addr)
