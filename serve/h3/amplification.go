@@ -103,10 +103,14 @@ func connectionIDs(packet []byte) (destination, source []byte) {
 
 // cutID takes an ID with its length in front.
 func cutID(b []byte) (id, rest []byte) {
-	if len(b) == 0 || len(b) < 1+int(b[0]) {
+	if len(b) == 0 {
 		return nil, nil
 	}
-	return b[1 : 1+b[0]], b[1+b[0]:]
+	n := 1 + int(b[0])
+	if len(b) < n {
+		return nil, nil
+	}
+	return b[1:n], b[n:]
 }
 
 // issuedIDs are the connection IDs that a transport has issued lately, those that

@@ -85,3 +85,19 @@ func TestConnectionIDs(t *testing.T) {
 		servetest.Want(t, "source", string(source), map[bool]string{true: "de"}[n >= 12])
 	}
 }
+
+// FuzzConnectionIDs: what strangers send is cut within its bounds.
+func FuzzConnectionIDs(f *testing.F) {
+	f.Add(longPacket(20, []byte("abc"), []byte("de")))
+	f.Add(longPacket(1200, make([]byte, 255), nil))
+	f.Add(longPacket(1200, nil, make([]byte, 255)))
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		destination, source := connectionIDs(packet)
+		if destination == nil && source != nil {
+			t.Errorf("%x: a source without a destination", packet)
+		}
+		if got := len(destination) + len(source); got > 0 && got > len(packet)-7+1 {
+			t.Errorf("%x: IDs of %d bytes", packet, got)
+		}
+	})
+}
