@@ -87,7 +87,19 @@ func (p *pressure) guard(h http.Handler) http.Handler {
 	if p.quit == nil {
 		return h
 	}
-	return &guarded{h, p}
+	g := &guarded{h, p}
+	if r, ok := h.(recycler); ok {
+		return &guardedRecycler{g, r} // its own word counts, not that of ServerOptions
+	}
+	return g
+}
+
+// recycler is a handler's own word on ServerOptions.RecycleRequests.
+type recycler interface{ RecycleRequests() bool }
+
+type guardedRecycler struct {
+	*guarded
+	recycler
 }
 
 type guarded struct {
@@ -102,12 +114,6 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Retry-After", retryAfter)
 	http.Error(w, "out of memory for new requests; try again", http.StatusServiceUnavailable)
-}
-
-// RecycleRequests passes the handler's own word on.
-func (g *guarded) RecycleRequests() bool {
-	r, ok := g.Handler.(interface{ RecycleRequests() bool })
-	return ok && r.RecycleRequests()
 }
 
 // shedLargest cuts, on each shard, the connection that keeps most bytes back.

@@ -39,3 +39,24 @@ func TestPressureGuard(t *testing.T) {
 		t.Error("without a memory limit the handler is wrapped")
 	}
 }
+
+// promising is a handler with a word of its own on recycling.
+type promising bool
+
+func (promising) ServeHTTP(http.ResponseWriter, *http.Request) {}
+func (p promising) RecycleRequests() bool                      { return bool(p) }
+
+// The guard has no word of its own on recycling: a handler without one leaves it
+// to ServerOptions.
+func TestPressureGuardRecycles(t *testing.T) {
+	p := &pressure{quit: make(chan struct{})}
+	for _, want := range []bool{true, false} {
+		r, ok := p.guard(promising(want)).(recycler)
+		if !ok || r.RecycleRequests() != want {
+			t.Errorf("of a handler that says %v: %v", want, r)
+		}
+	}
+	if _, ok := p.guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).(recycler); ok {
+		t.Error("it speaks for a handler that says nothing")
+	}
+}
