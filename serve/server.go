@@ -244,13 +244,13 @@ func (svc *service) newPart() *part {
 	return p
 }
 
-// handler is what answers, behind the server's own guard.
+// handler is what answers, behind the server's own guards.
 func (s *Server) handler() http.Handler {
 	h := s.Handler
 	if h == nil {
 		h = http.DefaultServeMux
 	}
-	return s.pressure.guard(h)
+	return s.pressure.guard(directed(h, s.Options.TLSPolicy))
 }
 
 // face is the *http.Server that handlers find in their context: settings to

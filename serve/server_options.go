@@ -113,6 +113,11 @@ type ServerOptions struct {
 	// handler with a method RecycleRequests() bool decides for itself.
 	RecycleRequests bool
 
+	// TLSPolicy tells which hosts may be asked for on a TLS connection, by the
+	// server name of its handshake; others are answered 421, over every version
+	// (T-5). If nil, all may.
+	TLSPolicy TLSPolicy
+
 	// ErrorLog receives what the server cannot answer with. slog.Default().
 	ErrorLog *slog.Logger
 	// BaseContext and ConnContext are as in http.Server.

@@ -38,6 +38,11 @@ func LoadPair(certFile, keyFile string) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
+	return parsePair(certFile, keyFile, certPEM, keyPEM)
+}
+
+// parsePair is LoadPair of what has been read.
+func parsePair(certFile, keyFile string, certPEM, keyPEM []byte) (tls.Certificate, error) {
 	certs, keys := survey(certPEM), survey(keyPEM)
 	if err := checkContents(certFile, keyFile, certs, keys); err != nil {
 		return tls.Certificate{}, err
@@ -101,6 +106,7 @@ type contents struct {
 	encryptedKey bool
 	derLooking   bool // no PEM block, first byte of a DER SEQUENCE
 	empty        bool
+	cut          bool // a block begins and has no end: half written, as a rule
 }
 
 func survey(data []byte) contents {
@@ -111,6 +117,7 @@ func survey(data []byte) contents {
 	for {
 		var block *pem.Block
 		if block, data = pem.Decode(data); block == nil {
+			c.cut = bytes.Contains(data, []byte("-----BEGIN "))
 			return c
 		}
 		c.derLooking = false
@@ -138,8 +145,14 @@ func checkContents(certFile, keyFile string, certs, keys contents) error {
 			File: keyFile, Problem: "the private key is encrypted",
 			Fix: fmt.Sprintf("decrypt it first: openssl pkey -in %s -out key.pem", keyFile),
 		}
+	case certs.cut: // the chain's end would be missing, and clients would not trust the rest
+		return explainCut(certFile)
 	}
 	return nil
+}
+
+func explainCut(file string) error {
+	return &PairError{File: file, Problem: "ends within a PEM block", Fix: "write the whole file, best under another name that is then renamed"}
 }
 
 func explainMissing(file, wanted, tool string, c contents) error {

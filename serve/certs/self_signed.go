@@ -23,6 +23,8 @@ const (
 	selfSignedBackdate = time.Hour
 	// renewBefore is how long before its end a source replaces its certificate.
 	renewBefore = 30 * 24 * time.Hour
+	// selfSignedName begins the common name, by which stored ones are known.
+	selfSignedName = "penstock self-signed "
 )
 
 // SelfSigned makes a certificate for hosts (DNS names and IP addresses) that
@@ -118,7 +120,7 @@ func selfSignedTemplate(hosts []string, now time.Time) (*x509.Certificate, error
 		SerialNumber: serial,
 		// A random part in the name keeps browsers from refusing a second
 		// certificate of the same issuer as a forgery of the first.
-		Subject:               pkix.Name{CommonName: fmt.Sprintf("penstock self-signed %032x", serial)},
+		Subject:               pkix.Name{CommonName: fmt.Sprintf("%s%032x", selfSignedName, serial)},
 		NotBefore:             now.Add(-selfSignedBackdate).UTC(),
 		NotAfter:              now.Add(selfSignedLifetime).UTC(),
 		KeyUsage:              x509.KeyUsageDigitalSignature,

@@ -72,6 +72,15 @@ func (w *response) Header() http.Header {
 	return w.header
 }
 
+// DetachHeader leaves the header map to whoever holds it, and gives the answer a
+// new one: a handler that is late (handler.Timeout) may go on writing to its own.
+// Nobody may be in Header meanwhile.
+func (w *response) DetachHeader() {
+	w.c.wmu.Lock()
+	defer w.c.wmu.Unlock()
+	w.header = nil
+}
+
 // WriteHeader sends an informational head at once, and notes a final one: it
 // is serialised with the first bytes of the body, or at the end.
 func (w *response) WriteHeader(status int) {

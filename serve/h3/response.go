@@ -54,6 +54,15 @@ func (w *response) Header() http.Header {
 	return w.header
 }
 
+// DetachHeader leaves the header map to whoever holds it, and gives the answer a
+// new one: a handler that is late (handler.Timeout) may go on writing to its own.
+// Nobody may be in Header meanwhile.
+func (w *response) DetachHeader() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.header = nil
+}
+
 // WriteHeader sends an informational head at once, and notes a final one: it
 // is sent with the first bytes of the content, or at the end.
 func (w *response) WriteHeader(status int) {

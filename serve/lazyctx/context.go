@@ -18,8 +18,8 @@ type Owner interface {
 	WatchContext()
 }
 
-// Context is a context.Context that ends when its owner says so or its parent
-// ends. Begin readies the zero value; after it any number of goroutines may
+// Context is a context.Context that ends when its owner says so, its parent ends,
+// or its deadline has come. Begin readies the zero value; after it any number of goroutines may
 // use the methods, but for Reset. It must not be copied.
 type Context struct {
 	// Immutable from Begin to Reset.
@@ -27,18 +27,53 @@ type Context struct {
 	owner  Owner
 
 	// mu guards the following.
-	mu    sync.Mutex
-	done  chan struct{}
-	err   error
-	funcs map[*func()]struct{} // of AfterFunc
-	stop  func() bool          // of the parent's AfterFunc
+	mu       sync.Mutex
+	done     chan struct{}
+	err      error
+	funcs    map[*func()]struct{} // of AfterFunc
+	stop     func() bool          // of the parent's AfterFunc
+	deadline time.Time            // its own; zero: none
+	timer    *time.Timer          // of the deadline, once done was made
 }
 
 // Begin readies a Context that is zero or Reset. Both arguments are required.
 func (t *Context) Begin(parent context.Context, owner Owner) { t.parent, t.owner = parent, owner }
 
-// Deadline is the parent's.
-func (t *Context) Deadline() (time.Time, bool) { return t.parent.Deadline() }
+// SetDeadline ends the context at d, with context.DeadlineExceeded, unless it has
+// an earlier deadline. It is called before the handler runs, and costs no timer
+// until somebody asks for Done.
+func (t *Context) SetDeadline(d time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.deadline.IsZero() && !d.Before(t.deadline) {
+		return
+	}
+	t.deadline = d
+	switch {
+	case t.err != nil || t.done == nil:
+	case t.timer != nil:
+		t.timer.Reset(time.Until(d))
+	default:
+		t.setTimer()
+	}
+}
+
+// setTimer lets the deadline end the context. mu is held.
+func (t *Context) setTimer() {
+	t.timer = time.AfterFunc(time.Until(t.deadline), func() { t.Cancel(context.DeadlineExceeded) })
+}
+
+// Deadline is the parent's or its own, the earlier one.
+func (t *Context) Deadline() (time.Time, bool) {
+	t.mu.Lock()
+	own := t.deadline
+	t.mu.Unlock()
+	parent, ok := t.parent.Deadline()
+	if own.IsZero() || ok && parent.Before(own) {
+		return parent, ok
+	}
+	return own, true
+}
 
 // Value asks the owner, then the parent; a map is not made for either.
 func (t *Context) Value(key any) any {
@@ -53,9 +88,21 @@ func (t *Context) Err() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.err == nil && t.done == nil && t.parent != nil {
-		return t.parent.Err() // it is not watched yet
+		// Nothing is watched yet.
+		if err := t.parent.Err(); err != nil {
+			return err
+		}
+		t.look()
 	}
 	return t.err
+}
+
+// look ends the context if its deadline has come; where there is a channel, the
+// timer does. mu is held.
+func (t *Context) look() {
+	if !t.deadline.IsZero() && !time.Now().Before(t.deadline) {
+		t.err = context.DeadlineExceeded
+	}
 }
 
 // Done makes the channel, and begins to watch for what can end it.
@@ -75,9 +122,15 @@ func (t *Context) arm() (done chan struct{}, fresh bool) {
 		return t.done, false
 	}
 	t.done = make(chan struct{})
+	if t.err == nil {
+		t.look()
+	}
 	if t.err != nil {
 		close(t.done)
 		return t.done, false
+	}
+	if !t.deadline.IsZero() {
+		t.setTimer()
 	}
 	if t.parent.Done() != nil {
 		parent := t.parent
@@ -125,6 +178,10 @@ func (t *Context) Cancel(err error) (exposed bool) {
 	}
 	funcs, stop := t.funcs, t.stop
 	t.funcs, t.stop = nil, nil
+	if t.timer != nil {
+		t.timer.Stop()
+		t.timer = nil
+	}
 	t.mu.Unlock()
 	if stop != nil {
 		stop()
@@ -149,6 +206,7 @@ func (t *Context) Exposed() bool {
 func (t *Context) Reset() {
 	t.parent, t.owner = nil, nil
 	t.done, t.err, t.funcs, t.stop = nil, nil, nil, nil
+	t.deadline, t.timer = time.Time{}, nil // a timer was stopped by Cancel, or Exposed forbids Reset
 }
 
 var _ context.Context = (*Context)(nil)

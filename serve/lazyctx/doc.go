@@ -4,8 +4,8 @@
 // parent's children.
 //
 // A Context is embedded by value in the state of a request, which is its
-// Owner. What can end it before Done was asked (the parent) is looked at when
-// Err is; from then on the owner watches for it.
+// Owner. What can end it before Done was asked (the parent, and the deadline that
+// SetDeadline gives it) is looked at when Err is; from then on it is watched.
 //
 // It may change before v1.
 package lazyctx

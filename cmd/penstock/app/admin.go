@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
@@ -9,11 +10,16 @@ import (
 
 	"github.com/penstock-edge/penstock/handler"
 	"github.com/penstock-edge/penstock/handler/debug"
+	"github.com/penstock-edge/penstock/serve"
 )
 
-// newAdminHandler serves health with reasons, the version and profiles.
-func newAdminHandler(life *lifecycle) (http.Handler, error) {
-	groups, err := life.healthGroups(handler.HealthOptions{Details: true})
+// newAdminHandler serves health with reasons, numbers, the drain and profiles.
+func (p *Prepared) newAdminHandler() (http.Handler, error) {
+	groups, err := p.server.HealthGroups(handler.HealthOptions{Details: true})
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := p.metrics()
 	if err != nil {
 		return nil, err
 	}
@@ -22,10 +28,38 @@ func newAdminHandler(life *lifecycle) (http.Handler, error) {
 		mux.Handle(g.Path(), g)
 		mux.Handle(g.Path()+"/", g)
 	}
+	profiles := debug.Options{DisablePprof: !p.opts.Profiling, Contention: p.opts.ContentionProfiling}
+	if p.stages.labels != nil {
+		profiles.Labels = p.stages.labels.Use
+	}
 	mux.Handle("/version", handler.NewVersion(handler.BuildVersion()))
-	mux.Handle("/debug/pprof/", debug.NewPprof())
+	mux.Handle("/drainz", handler.NewDrainz(p.server.DrainStatus))
+	mux.Handle("/metrics", metrics)
+	mux.HandleFunc("GET /status", p.status)
+	mux.Handle("/debug/", debug.NewHandler(profiles))
 	mux.Handle("/", handler.NotFound{})
 	return debug.Guard(mux), nil
+}
+
+// status answers with all counters of the engines and the logs.
+func (p *Prepared) status(w http.ResponseWriter, _ *http.Request) {
+	body := struct {
+		Drain     json.RawMessage         `json:"drain"`
+		Server    serve.Snapshot          `json:"server"`
+		AccessLog *handler.AccessLogStats `json:"accessLog,omitempty"`
+		Audit     *handler.AuditStats     `json:"audit,omitempty"`
+	}{Drain: p.server.DrainStatus().JSON(), Server: p.server.Stats()}
+	if p.own.access != nil {
+		stats := p.own.access.Stats()
+		body.AccessLog = &stats
+	}
+	if p.own.audit != nil {
+		stats := p.own.audit.Stats()
+		body.Audit = &stats
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-cache, private")
+	_ = json.NewEncoder(w).Encode(body) // a client that left
 }
 
 // adminServer is net/http's server, not ours: what one looks at a stuck engine
@@ -35,13 +69,21 @@ type adminServer struct {
 	done chan struct{}
 }
 
-// serveAdmin answers on l until close. There is no write timeout, because a
-// profile may take as long as its caller asked for.
-func serveAdmin(l net.Listener, life *lifecycle) (*adminServer, error) {
-	h, err := newAdminHandler(life)
+// serveAdmin answers at --admin until close; nil: there is none.
+func (p *Prepared) serveAdmin() (*adminServer, error) {
+	if len(p.admin) == 0 {
+		return nil, nil
+	}
+	h, err := p.newAdminHandler()
 	if err != nil {
 		return nil, err
 	}
+	return newAdminServer(p.admin[0].group, h, p.life.log), nil
+}
+
+// newAdminServer has no write timeout, because a profile may take as long as its
+// caller asked for.
+func newAdminServer(l net.Listener, h http.Handler, log *slog.Logger) *adminServer {
 	a := &adminServer{
 		http: &http.Server{
 			Handler:           h,
@@ -49,7 +91,7 @@ func serveAdmin(l net.Listener, life *lifecycle) (*adminServer, error) {
 			ReadTimeout:       time.Minute,
 			IdleTimeout:       time.Minute,
 			MaxHeaderBytes:    64 << 10,
-			ErrorLog:          slog.NewLogLogger(life.log.Handler(), slog.LevelWarn),
+			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		},
 		done: make(chan struct{}),
 	}
@@ -58,10 +100,10 @@ func serveAdmin(l net.Listener, life *lifecycle) (*adminServer, error) {
 		err := a.http.Serve(l)
 		// At the end of a run the group may be closed before the server is.
 		if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-			life.log.Error("admin listener failed", slog.Any("error", err))
+			log.Error("admin listener failed", slog.Any("error", err))
 		}
 	}()
-	return a, nil
+	return a
 }
 
 // close ends it at once, requests that run included. nil has nothing to close.

@@ -14,7 +14,7 @@ func (p *Prepared) announce(w io.Writer) {
 	var b strings.Builder
 	b.WriteString("penstock is serving\n")
 	for _, s := range p.secure {
-		fmt.Fprintf(&b, "  %s   certificate: %s%s\n", s.url("https"), p.certs, p.http3Note(s))
+		fmt.Fprintf(&b, "  %s   certificate: %s%s\n", s.url("https"), p.own.certs.note, p.http3Note(s))
 	}
 	for _, s := range p.plain {
 		fmt.Fprintf(&b, "  %s\n", s.url("http"))

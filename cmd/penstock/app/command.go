@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/penstock-edge/penstock/handler"
 )
@@ -14,10 +15,11 @@ const rootLong = `penstock serves HTTP at the edge of the network.
 
 Each flag can also be given in the environment: --shutdown-timeout is
 PENSTOCK_SHUTDOWN_TIMEOUT. A flag beats the environment, and that the default.
-Flags that may be repeated take a list there, parted by commas (--header: by
-new lines).
+Flags that may be repeated take a list there, parted by commas (--header,
+--tls-sni-cert-key and --cors-allowed-origins: by new lines).
 
 Signals: TERM, INT and QUIT finish what runs, then end; a second one ends at once.
+HUP reads certificates and tokens anew, and opens the logs anew.
 
 Exit codes:
   0  clean
@@ -52,6 +54,9 @@ func NewServerCommand(stopCh <-chan struct{}) *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{cmd.CommandPath(), explainFlag(err)}
+	})
+	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
 	})
 	root.AddCommand(
 		newServeCommand(stopCh),

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -27,12 +26,12 @@ is), and symbolic links do not lead out of the directory.`,
   penstock file-server --browse --tls-listen :8443 --tls-cert-file cert.pem --tls-private-key-file key.pem`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runCommand(cmd, stopCh, serving, func(*lifecycle) (http.Handler, error) {
+			return runCommand(cmd, stopCh, serving, func() (serverFactory, error) {
 				h, err := static.New(root, opts)
 				if err != nil {
 					return nil, explainRoot(root, err)
 				}
-				return h, nil // its root stays open until the process ends
+				return newSingle(h), nil // its root stays open until the process ends
 			})
 		},
 	}

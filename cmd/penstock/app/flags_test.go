@@ -50,8 +50,38 @@ func TestWrongCommandLines(t *testing.T) {
 		{"HTTP/3 with a value", []string{"serve", "--http3=maybe"}, []string{`--http3 "maybe": must be true or false`}},
 		{"negative streams", []string{"serve", "--http2-max-streams-per-connection", "-1"}, []string{"--http2-max-streams-per-connection -1: give 1 to 10000"}},
 		{"no time to stop", []string{"serve", "--shutdown-timeout", "0s"}, []string{"--shutdown-timeout 0s: must be above 0"}},
+		{"flag with underscores", []string{"serve", "--shutdown_timeout", "0s"}, []string{"--shutdown-timeout 0s: must be above 0"}},
+		{"no body size", []string{"serve", "--max-request-body", "x"}, []string{`--max-request-body "x": a size is a whole number with`}},
 		{"negative delay", []string{"serve", "--shutdown-delay-duration", "-1s"}, []string{"--shutdown-delay-duration -1s: must not be negative"}},
 		{"delay eats the timeout", []string{"serve", "--shutdown-delay-duration", "30s"}, []string{"--shutdown-delay-duration 30s: must be less than --shutdown-timeout (30s)"}},
+		{"certificate twice", []string{"serve", "--cert-dir", "x", "--tls-cert-file", "a", "--tls-private-key-file", "b"}, []string{"--cert-dir x: is for the certificate that --tls-cert-file replaces"}},
+		{"names without files", []string{"serve", "--tls-sni-cert-key", "a:x.example"}, []string{`--tls-sni-cert-key "a:x.example": want a certificate file, a comma and a key file`}},
+		{"no server name", []string{"serve", "--tls-sni-cert-key", "a,b:*x"}, []string{`"*x" is neither a host name, nor a wildcard`}},
+		{"old TLS", []string{"serve", "--tls-min-version", "VersionTLS11"}, []string{"--tls-min-version VersionTLS11: VersionTLS11 is not served any more: want VersionTLS12 or VersionTLS13"}},
+		{"unknown cipher suite", []string{"serve", "--tls-cipher-suites", "X"}, []string{`--tls-cipher-suites X: cipher suite "X" is not known; give some of TLS_ECDHE_`}},
+		{"weak cipher suite", []string{"serve", "--tls-cipher-suites", "TLS_RSA_WITH_AES_128_GCM_SHA256"}, []string{"is not served: it lacks forward secrecy"}},
+		{"unknown curve", []string{"serve", "--tls-curve-preferences", "1"}, []string{"--tls-curve-preferences: curve 1 is not known: want 23 (CurveP256)"}},
+		{"curve by name", []string{"serve", "--tls-curve-preferences", "X25519"}, []string{`--tls-curve-preferences "X25519": must be a whole number`}},
+		{"client authentication without CA", []string{"serve", "--client-auth", "require"}, []string{"--client-auth require needs --client-ca-file beside it"}},
+		{"unknown client authentication", []string{"serve", "--client-ca-file", "x", "--client-auth", "maybe"}, []string{`--client-auth "maybe": must be request or require`}},
+		{"HTTPS flags without HTTPS", []string{"respond", "--client-ca-file", "x", "--tls-min-version", "VersionTLS13"}, []string{"--tls-min-version has no effect without --tls-listen", "--client-ca-file has no effect without --tls-listen"}},
+		{"negative timeout", []string{"serve", "--request-timeout", "-1s"}, []string{"--request-timeout -1s: must not be negative"}},
+		{"negative limits", []string{"serve", "--max-requests-inflight", "-1", "--max-mutating-requests-inflight", "-2"}, []string{"--max-requests-inflight -1: must not be negative", "--max-mutating-requests-inflight -2: must not be negative"}},
+		{"too many GOAWAYs", []string{"serve", "--goaway-chance", "0.03"}, []string{"--goaway-chance 0.03: must be from 0 to 0.02"}},
+		{"no chance", []string{"serve", "--goaway-chance", "NaN"}, []string{"--goaway-chance NaN: must be from 0 to 0.02"}},
+		{"unknown HSTS directive", []string{"serve", "--strict-transport-security-directives", "max-age=1,x"}, []string{`--strict-transport-security-directives max-age=1,x: HSTS directive "x": allowed are`}},
+		{"origin not pinned", []string{"serve", "--cors-allowed-origins", "example.com"}, []string{`--cors-allowed-origins: CORS origin "example.com": not pinned at its start`}},
+		{"negative graces", []string{"serve", "--livez-grace-period", "-1s", "--shutdown-watch-termination-grace-period", "-2s"}, []string{"--shutdown-watch-termination-grace-period -2s: must not be negative", "--livez-grace-period -1s: must not be negative"}},
+		{"watches eat the timeout", []string{"serve", "--shutdown-watch-termination-grace-period", "30s"}, []string{"must be less than --shutdown-timeout (30s)"}},
+		{"contention without profiles", []string{"serve", "--profiling=false", "--contention-profiling"}, []string{"--contention-profiling has no effect with --profiling=false"}},
+		{"contention without admin", []string{"respond", "--contention-profiling"}, []string{"--contention-profiling has no effect with --admin off"}},
+		{"unknown endpoint", []string{"serve", "--public-endpoints", "version,metrics"}, []string{`--public-endpoints "metrics": give some of site, version, openapi, health, echo, respond, or none`}},
+		{"no access log", []string{"serve", "--access-log", ""}, []string{`--access-log "": give a file`}},
+		{
+			"missing files",
+			[]string{"respond", "--tls-listen", anyPort, "--client-ca-file", "/none/ca", "--token-auth-file", "/none/tokens", "--access-log", "/none/access", "--audit-log-path", "/none/audit"},
+			[]string{"--client-ca-file /none/ca: no such file", "--token-auth-file /none/tokens: ", "--access-log /none/access: ", "--audit-log-path /none/audit: "},
+		},
 		{"status", []string{"respond", "--status", "99"}, []string{"respond: status 99: a final status is between 200 and 599"}},
 		{"status zero", []string{"respond", "--status", "0"}, []string{"respond: status 0"}},
 		{"body twice", []string{"respond", "--body", "x", "--body-size", "1"}, []string{"respond: a body and a body size exclude each other"}},
@@ -113,9 +143,16 @@ func TestHelp(t *testing.T) {
 
 // What the help of a serving command promises.
 func TestServingFlags(t *testing.T) {
-	common := []string{"admin", "disable-http1-serving", "disable-http2-serving", "event-loop", "help", "http2-max-streams-per-connection", "http3", "listen", "listeners", "shutdown-delay-duration", "shutdown-timeout", "tls-cert-file", "tls-listen", "tls-private-key-file"}
+	common := []string{
+		"access-log", "admin", "audit-log-path", "cert-dir", "client-auth", "client-ca-file", "contention-profiling", "cors-allowed-origins",
+		"disable-http1-serving", "disable-http2-serving", "event-loop", "goaway-chance", "help", "http2-max-streams-per-connection", "http3",
+		"listen", "listeners", "livez-grace-period", "max-mutating-requests-inflight", "max-request-body", "max-requests-inflight", "permit-port-sharing", "profiling",
+		"request-timeout", "shutdown-delay-duration", "shutdown-send-retry-after", "shutdown-timeout", "shutdown-watch-termination-grace-period",
+		"strict-transport-security-directives", "tls-cert-file", "tls-cipher-suites", "tls-curve-preferences", "tls-listen", "tls-min-version",
+		"tls-private-key-file", "tls-sni-cert-key", "token-auth-file",
+	}
 	for name, own := range map[string][]string{
-		"serve":       nil,
+		"serve":       {"public-endpoints"},
 		"respond":     {"body", "body-size", "delay", "header", "status"},
 		"file-server": {"browse", "root"},
 	} {

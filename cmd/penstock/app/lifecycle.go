@@ -1,40 +1,39 @@
 package app
 
 import (
+	"io"
 	"log/slog"
-	"sync/atomic"
-
-	"github.com/penstock-edge/penstock/handler"
+	"sync"
 )
 
-// lifecycle is what handlers may know of the run that serves them.
+// lifecycle is what the parts of a run tell people through.
 type lifecycle struct {
 	log *slog.Logger
-	// stop is set as soon as a stop was asked for; it stays set.
-	stop atomic.Bool
+	// lines takes what is a line of JSON by itself. If nil, nobody does.
+	lines io.Writer
 }
 
-// healthGroups are healthz, livez and readyz. readyz fails from the stop
-// signal on, so that a balancer looks elsewhere; the others stay well until
-// the end, or a supervisor would kill what is draining.
-func (l *lifecycle) healthGroups(opts handler.HealthOptions) ([]*handler.HealthGroup, error) {
-	opts.ErrorLog = l.log
-	ping := handler.PingCheck()
-	checks := []struct {
-		name   string
-		checks []handler.HealthChecker
-	}{
-		{"healthz", []handler.HealthChecker{ping}},
-		{"livez", []handler.HealthChecker{ping}},
-		{"readyz", []handler.HealthChecker{ping, handler.ShutdownCheck(l.stop.Load)}},
+// newLifecycle logs to stderr.
+func newLifecycle(stderr io.Writer) *lifecycle {
+	out := &lockedWriter{w: stderr}
+	return &lifecycle{log: slog.New(slog.NewTextHandler(out, nil)), lines: out}
+}
+
+// line writes one line of JSON.
+func (l *lifecycle) line(b []byte) {
+	if l.lines != nil {
+		_, _ = l.lines.Write(b) // a closed stderr leaves nobody to tell
 	}
-	groups := make([]*handler.HealthGroup, 0, len(checks))
-	for _, c := range checks {
-		g, err := handler.NewHealthGroup(c.name, opts, c.checks...)
-		if err != nil {
-			return nil, err
-		}
-		groups = append(groups, g)
-	}
-	return groups, nil
+}
+
+// lockedWriter keeps lines of several writers whole.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/penstock-edge/penstock/handler"
 	"github.com/penstock-edge/penstock/serve"
 )
 
@@ -153,4 +155,14 @@ func field(t *testing.T, log, name string) string {
 		t.Fatalf("no %s= in %q", name, log)
 	}
 	return m[1]
+}
+
+// newSite is the embedded site by itself.
+func newSite(life *lifecycle) (http.Handler, error) {
+	routes, err := CoreConfig{}.routes(life.log, newSitePages(), func() []string { return nil })
+	if err != nil {
+		return nil, err
+	}
+	mux := handler.NewPathRecorderMux("site", newSitePages())
+	return mux, mux.Replace(routes...)
 }

@@ -21,19 +21,22 @@ const (
 
 // ServingOptions are the flags that all serving commands have.
 type ServingOptions struct {
-	Listen          []string
-	TLSListen       []string
-	CertFile        string
-	KeyFile         string
-	Listeners       int
-	EventLoop       OnOff
-	DisableHTTP1    bool
-	DisableHTTP2    bool
-	HTTP3           bool
-	MaxStreams      int
-	ShutdownTimeout time.Duration
-	ShutdownDelay   time.Duration
-	Admin           string
+	Listen            []string
+	TLSListen         []string
+	Listeners         int
+	PermitPortSharing bool
+	EventLoop         OnOff
+	DisableHTTP1      bool
+	DisableHTTP2      bool
+	HTTP3             bool
+	MaxStreams        int
+	MaxBody           Size // 0: any
+	Admin             string
+
+	TLSOptions
+	RequestOptions
+	StopOptions
+	DebugOptions
 
 	defaults servingDefaults
 }
@@ -42,30 +45,37 @@ type ServingOptions struct {
 type servingDefaults struct {
 	listen, tlsListen []string
 	admin             string
+	// The default chain is served; without it only the stages that flags ask for.
+	chain                   bool
+	requestTimeout          time.Duration
+	maxReading, maxMutating int
 }
 
 func newServingOptions(defaults servingDefaults) *ServingOptions {
-	return &ServingOptions{
-		EventLoop: true, ShutdownTimeout: defaultShutdownTimeout,
-		Admin: defaults.admin, defaults: defaults,
-	}
+	o := &ServingOptions{EventLoop: true, Admin: defaults.admin, MaxBody: maxBody, defaults: defaults}
+	o.ShutdownTimeout, o.Profiling = defaultShutdownTimeout, true
+	o.RequestTimeout, o.MaxReading, o.MaxMutating = defaults.requestTimeout, defaults.maxReading, defaults.maxMutating
+	o.AccessLog = logOff
+	return o
 }
 
 // AddFlags defines the flags.
 func (o *ServingOptions) AddFlags(fs *pflag.FlagSet) {
 	repeatable(fs, &o.Listen, "listen", ",", "`ADDR` for plain HTTP: HOST:PORT, :PORT or unix:PATH; repeatable"+o.defaults.note(o.defaults.listen))
 	repeatable(fs, &o.TLSListen, "tls-listen", ",", "`ADDR` for HTTPS; repeatable"+o.defaults.note(o.defaults.tlsListen))
-	fs.StringVar(&o.CertFile, "tls-cert-file", "", "PEM `FILE` with the certificate chain, the server's own first (without it: self-signed)")
-	fs.StringVar(&o.KeyFile, "tls-private-key-file", "", "PEM `FILE` with the key of --tls-cert-file")
+	o.TLSOptions.addFlags(fs)
 	fs.IntVar(&o.Listeners, "listeners", 0, "`N` sockets and accept loops for each address (0: one for each CPU in use)")
+	fs.BoolVar(&o.PermitPortSharing, "permit-port-sharing", false, "share the ports with other processes of this user that allow it too (SO_REUSEPORT)")
 	fs.Var(&o.EventLoop, "event-loop", "`on|off`; off serves each connection by a goroutine of its own, for debugging")
 	fs.BoolVar(&o.DisableHTTP1, "disable-http1-serving", false, "HTTP/2 alone: no http/1.1 in ALPN, and clear connections begin with HTTP/2's preface")
 	fs.BoolVar(&o.DisableHTTP2, "disable-http2-serving", false, "HTTP/1.1 alone: no h2 in ALPN, and no HTTP/2 on clear connections")
 	fs.BoolVar(&o.HTTP3, "http3", false, "HTTP/3 too, on the UDP ports of --tls-listen; answers over TCP tell of it (Alt-Svc)")
 	fs.IntVar(&o.MaxStreams, "http2-max-streams-per-connection", 0, "`N` streams at one time on an HTTP/2 or HTTP/3 connection (0: 100)")
-	fs.DurationVar(&o.ShutdownTimeout, "shutdown-timeout", o.ShutdownTimeout, "limit of the whole stop; at its end connections are cut")
-	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", 0, "go on serving so long after the stop signal, while /readyz fails already")
-	fs.StringVar(&o.Admin, "admin", o.Admin, "loopback `ADDR` or unix:PATH for health and profiles, or off")
+	fs.Var(&o.MaxBody, "max-request-body", "`SIZE` of the largest request body, such as 512KiB; a larger one is answered 413 (0: any)")
+	o.RequestOptions.addFlags(fs)
+	o.StopOptions.addFlags(fs)
+	fs.StringVar(&o.Admin, "admin", o.Admin, "loopback `ADDR` or unix:PATH for health, metrics and profiles, or off")
+	o.DebugOptions.addFlags(fs)
 }
 
 // note tells a default that only holds while no address at all is given.
@@ -86,22 +96,16 @@ func (o *ServingOptions) Complete() CompletedOptions {
 	if len(o.Listen)+len(o.TLSListen) == 0 {
 		o.Listen, o.TLSListen = o.defaults.listen, o.defaults.tlsListen
 	}
+	if o.ClientCAFile != "" && o.ClientAuth == "" {
+		o.ClientAuth = clientAuthRequire
+	}
 	return CompletedOptions{&completedOptions{*o}}
 }
 
 // Validate reports all errors together.
 func (c CompletedOptions) Validate() error {
 	errs := c.validateAddresses()
-	switch {
-	case (c.CertFile == "") != (c.KeyFile == ""):
-		given, missing := "--tls-cert-file", "--tls-private-key-file"
-		if c.CertFile == "" {
-			given, missing = missing, given
-		}
-		errs = append(errs, fmt.Errorf("%s needs %s beside it", given, missing))
-	case c.CertFile != "" && len(c.TLSListen) == 0:
-		errs = append(errs, errors.New("--tls-cert-file has no effect without --tls-listen; add --tls-listen :8443"))
-	}
+	errs = append(errs, c.TLSOptions.validate(len(c.TLSListen) > 0)...)
 	if c.Listeners < 0 || c.Listeners > maxListeners {
 		errs = append(errs, fmt.Errorf("--listeners %d: give 1 to %d, or 0 for one a CPU", c.Listeners, maxListeners))
 	}
@@ -114,41 +118,67 @@ func (c CompletedOptions) Validate() error {
 	if c.MaxStreams < 0 || c.MaxStreams > maxStreams {
 		errs = append(errs, fmt.Errorf("--http2-max-streams-per-connection %d: give 1 to %d, or 0 for 100", c.MaxStreams, maxStreams))
 	}
-	if c.ShutdownTimeout <= 0 {
-		errs = append(errs, fmt.Errorf("--shutdown-timeout %v: must be above 0", c.ShutdownTimeout))
-	}
-	switch {
-	case c.ShutdownDelay < 0:
-		errs = append(errs, fmt.Errorf("--shutdown-delay-duration %v: must not be negative", c.ShutdownDelay))
-	case c.ShutdownDelay >= c.ShutdownTimeout && c.ShutdownTimeout > 0:
-		errs = append(errs, fmt.Errorf("--shutdown-delay-duration %v: must be less than --shutdown-timeout (%v), which includes it", c.ShutdownDelay, c.ShutdownTimeout))
-	}
+	errs = append(errs, c.RequestOptions.validate()...)
+	errs = append(errs, c.StopOptions.validate()...)
+	errs = append(errs, c.DebugOptions.validate(c.Admin)...)
 	return errors.Join(errs...)
 }
 
-// OnOff is a flag's value: on or off.
-type OnOff bool
-
-// String is "on" or "off".
-func (v *OnOff) String() string {
-	if *v {
-		return "on"
-	}
-	return "off"
+// StopOptions are the flags of start and stop.
+type StopOptions struct {
+	ShutdownTimeout time.Duration
+	ShutdownDelay   time.Duration
+	SendRetryAfter  bool
+	WatchGrace      time.Duration
+	LivezGrace      time.Duration
 }
 
-// Set takes "on" or "off".
-func (v *OnOff) Set(s string) error {
-	switch s {
-	case "on":
-		*v = true
-	case "off":
-		*v = false
-	default:
-		return errors.New("must be on or off")
-	}
-	return nil
+func (o *StopOptions) addFlags(fs *pflag.FlagSet) {
+	fs.DurationVar(&o.ShutdownTimeout, "shutdown-timeout", o.ShutdownTimeout, "limit of the whole stop; at its end connections are cut")
+	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", 0, "go on serving so long after the stop signal, while /readyz fails already")
+	fs.BoolVar(&o.SendRetryAfter, "shutdown-send-retry-after", false, "while requests finish, go on listening and answer new ones 429 with Retry-After")
+	fs.DurationVar(&o.WatchGrace, "shutdown-watch-termination-grace-period", 0, "what long-running requests have to end, once they are told to (0: they are not waited for)")
+	fs.DurationVar(&o.LivezGrace, "livez-grace-period", 0, "/livez takes checks of the start as well for so long")
 }
 
-// Type is the name of the value in help texts.
-func (v *OnOff) Type() string { return "on|off" }
+func (o *StopOptions) validate() (errs []error) {
+	if o.ShutdownTimeout <= 0 {
+		errs = append(errs, fmt.Errorf("--shutdown-timeout %v: must be above 0", o.ShutdownTimeout))
+	}
+	within := func(flag string, d time.Duration) {
+		switch {
+		case d < 0:
+			errs = append(errs, fmt.Errorf("%s %v: must not be negative", flag, d))
+		case d >= o.ShutdownTimeout && o.ShutdownTimeout > 0:
+			errs = append(errs, fmt.Errorf("%s %v: must be less than --shutdown-timeout (%v), which includes it", flag, d, o.ShutdownTimeout))
+		}
+	}
+	within("--shutdown-delay-duration", o.ShutdownDelay)
+	within("--shutdown-watch-termination-grace-period", o.WatchGrace)
+	if o.LivezGrace < 0 {
+		errs = append(errs, fmt.Errorf("--livez-grace-period %v: must not be negative", o.LivezGrace))
+	}
+	return errs
+}
+
+// DebugOptions are the flags of what the admin address shows of the process.
+type DebugOptions struct {
+	Profiling           bool
+	ContentionProfiling bool
+}
+
+func (o *DebugOptions) addFlags(fs *pflag.FlagSet) {
+	fs.BoolVar(&o.Profiling, "profiling", o.Profiling, "profiles at --admin, below /debug/pprof/")
+	fs.BoolVar(&o.ContentionProfiling, "contention-profiling", false, "profiles of blocking and of contended locks too")
+}
+
+func (o *DebugOptions) validate(admin string) (errs []error) {
+	switch {
+	case !o.ContentionProfiling:
+	case !o.Profiling:
+		errs = append(errs, errors.New("--contention-profiling has no effect with --profiling=false; drop one of them"))
+	case admin == adminOff:
+		errs = append(errs, errors.New("--contention-profiling has no effect with --admin off; add --admin 127.0.0.1:9901"))
+	}
+	return errs
+}

@@ -36,7 +36,10 @@ request body is read first. Useful as an origin in tests and benchmarks.`,
   penstock respond --listen :8080 --tls-listen :8443 --body-size 64KiB`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runCommand(cmd, stopCh, serving, func(*lifecycle) (http.Handler, error) { return own.handler() })
+			return runCommand(cmd, stopCh, serving, func() (serverFactory, error) {
+				h, err := own.handler()
+				return newSingle(h), err
+			})
 		},
 	}
 	own.addFlags(cmd.Flags())

@@ -184,6 +184,7 @@ func TestSecondSignalExits1AtOnce(t *testing.T) {
 func TestReadyzFailsDuringTheDelay(t *testing.T) {
 	p := start(t, nil, "serve", "--listen", anyPort, "--admin", anyPort, "--shutdown-delay-duration", "10m", "--shutdown-timeout", "20m")
 	client := newClient(t)
+	fetch(t, client, p.urls[0]) // whose connection stays: with none the delay would end early
 	p.signal(syscall.SIGTERM)
 	for end := time.Now().Add(patience); ; {
 		if status, _ := fetch(t, client, p.urls[0]+"/readyz"); status == http.StatusInternalServerError {

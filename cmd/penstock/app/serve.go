@@ -1,7 +1,10 @@
 package app
 
 import (
-	"net/http"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -11,36 +14,47 @@ import (
 // serveDefaults is what serve does without any address.
 var serveDefaults = servingDefaults{
 	listen: []string{":8080"}, tlsListen: []string{":8443"}, admin: "127.0.0.1:9901",
+	chain: true, requestTimeout: time.Minute, maxReading: handler.DefaultMaxInFlight, maxMutating: handler.DefaultMaxMutatingInFlight,
 }
 
 func newServeCommand(stopCh <-chan struct{}) *cobra.Command {
 	serving := newServingOptions(serveDefaults)
+	var public []string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
 		Long: `Run the server. Without configuration it shows a small embedded site (index,
-/version, /healthz, /livez, /readyz) on http://localhost:8080 and, with a
-self-signed certificate, on https://localhost:8443. Health with the reasons of
-failures and profiles (/debug/pprof/) are on http://127.0.0.1:9901.`,
+/version, /openapi/v3, /echo, /healthz, /livez, /readyz) on http://localhost:8080
+and, with a self-signed certificate, on https://localhost:8443. Health with the
+reasons of failures, counters (/status), the progress of a stop (/drainz) and
+profiles (/debug/pprof/) are on http://127.0.0.1:9901.`,
 		Example: `  penstock serve
   penstock serve --tls-listen :443 --tls-cert-file cert.pem --tls-private-key-file key.pem
   penstock serve --listen 127.0.0.1:8080 --listen unix:/run/penstock.sock --admin off
   PENSTOCK_SHUTDOWN_DELAY_DURATION=5s penstock serve`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runCommand(cmd, stopCh, serving, newSite)
+			return runCommand(cmd, stopCh, serving, func() (serverFactory, error) {
+				core, err := parseEndpoints(public)
+				return newChain(core), err
+			})
 		},
 	}
 	cmd.Flags().SortFlags = false
+	cmd.Flags().StringSliceVar(&public, "public-endpoints", allEndpoints(), "`NAMES` of the built-in endpoints on public addresses, parted by commas, or none")
 	serving.AddFlags(cmd.Flags())
 	return cmd
 }
 
-// newSite makes the embedded site.
-func newSite(life *lifecycle) (http.Handler, error) {
-	groups, err := life.healthGroups(handler.HealthOptions{})
-	if err != nil {
-		return nil, err
+// parseEndpoints reads --public-endpoints.
+func parseEndpoints(names []string) (CoreConfig, error) {
+	if len(names) == 1 && names[0] == "none" {
+		return CoreConfig{Endpoints: []string{}}, nil
 	}
-	return handler.NewSite(handler.NewVersion(handler.BuildVersion()), groups...), nil
+	for _, name := range names {
+		if !slices.Contains(allEndpoints(), name) {
+			return CoreConfig{}, fmt.Errorf("--public-endpoints %q: give some of %s, or none", name, strings.Join(allEndpoints(), ", "))
+		}
+	}
+	return CoreConfig{Endpoints: names}, nil
 }
