@@ -2,8 +2,14 @@
 // know net/http only, so each of them also works under any other server.
 //
 // Endpoints are plain handlers over data given by the caller: Health (named
-// checks in groups), Version, Respond (one fixed answer) and Site (the
-// embedded pages of a server started without configuration).
+// checks in groups), Version, Metrics, Index, Drainz, OpenAPI, Respond (one fixed
+// answer) and Site (the embedded pages of a server started without
+// configuration).
+//
+// Filters are stages of a Chain (chain.go), on one record for each request
+// (exchange.go) and one writer (writer.go). The default order, with the reason
+// for each place, is in default_chain.go. Stages that count and end what runs
+// share a Registry (in_progress.go).
 //
 // # Recycled requests
 //

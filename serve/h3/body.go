@@ -197,7 +197,7 @@ func (b *body) Close() error {
 	if b.shut.Swap(true) {
 		return nil
 	}
-	b.s.stopReadingNow()
+	b.s.str.CancelRead(quic.StreamErrorCode(frame.NoError)) // whether or not it has ended
 	return nil
 }
 
@@ -218,10 +218,6 @@ func (b *body) end() {
 	b.mu.Lock() // nobody reads any more
 	defer b.mu.Unlock()
 }
-
-// stopReadingNow is stopReading while a reader may wait: it looks at nothing
-// that the reader changes.
-func (s *stream) stopReadingNow() { s.str.CancelRead(quic.StreamErrorCode(frame.NoError)) }
 
 // failed is the body's error that the answer must tell of, if it can: 0, none.
 // While another goroutine of the handler still reads there is none: it ends only
