@@ -25,7 +25,7 @@ func AppendChunkHeader(dst []byte, n int) []byte {
 // serialised, so nothing that a handler sets can split a message (rule H1-16):
 // forbidden bytes of the value become spaces, a field whose name is no token
 // is left out. clean false: something had to be changed.
-func AppendField(dst []byte, name, value string) (out []byte, clean bool) {
+func AppendField[T ~string | ~[]byte](dst []byte, name, value T) (out []byte, clean bool) {
 	if !semantics.IsToken(name) {
 		return dst, false
 	}

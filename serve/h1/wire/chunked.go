@@ -78,6 +78,30 @@ func (d *Chunked) Decode(dst, src []byte) (nd, ns int, done bool, err error) {
 	return nd, ns, d.state == chunkDone, nil
 }
 
+// Piece is Decode without a copy: it consumes bytes of src up to the next data,
+// and returns as much of that as is there, a part of src. An empty piece without
+// done or an error: src is used up.
+func (d *Chunked) Piece(src []byte) (piece []byte, ns int, done bool, err error) {
+	if d.err != nil {
+		return nil, 0, false, d.err
+	}
+	for ns < len(src) && d.state != chunkDone {
+		if d.state == chunkData {
+			end := ns + int(min(uint64(len(src)-ns), d.left))
+			if d.left -= uint64(end - ns); d.left == 0 {
+				d.state = chunkDataCR
+			}
+			return src[ns:end:end], end, false, nil
+		}
+		if e := d.step(src[ns]); e != nil {
+			d.err = e
+			return nil, ns, false, e
+		}
+		ns++
+	}
+	return nil, ns, d.state == chunkDone, nil
+}
+
 // step takes one byte that is not data.
 func (d *Chunked) step(c byte) *Error {
 	switch d.state {

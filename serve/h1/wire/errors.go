@@ -45,6 +45,11 @@ var (
 	errConnect       = &Error{http.StatusMethodNotAllowed, "CONNECT to an origin server (RFC 9110 §9.3.6)"}
 	errTrace         = &Error{http.StatusMethodNotAllowed, "TRACE is not served (RFC 9110 §9.3.8)"}
 
+	errStatusLine  = bad("malformed status line (RFC 9112 §4)")
+	errStatusLong  = &Error{http.StatusRequestHeaderFieldsTooLarge, "status line is too long (RFC 9112 §4)"}
+	errNoContent   = bad("length or coding of an answer that has no content (RFC 9112 §6.1)")
+	errOptionsMany = &Error{http.StatusRequestHeaderFieldsTooLarge, "too many connection options (RFC 9110 §7.6.1)"}
+
 	errChunkSize     = bad("malformed chunk size (RFC 9112 §7.1)")
 	errChunkExt      = bad("forbidden byte in a chunk extension (RFC 9112 §7.1.1)")
 	errChunkOverhead = bad("too many bytes around too little chunk data (CVE-2023-39326)")

@@ -1,0 +1,18 @@
+// Package bench is a load generator for HTTP/1.1, HTTP/2 and HTTP/3 with clients
+// of its own.
+//
+// Run asks a server as Options say and answers a Result: counts, histograms,
+// rates over time, and what the generator itself cost, so that one sees when it
+// is the limit.
+//
+// # Closed and open loop
+//
+// Without a rate each connection (HTTP/2 and HTTP/3: each stream of one) sends
+// its next request when the last was answered: a closed loop. It finds the
+// highest rate, but a server that stalls is asked less while it does, and its
+// latencies look better than users see them (coordinated omission).
+//
+// With Options.Rate requests have intended times, evenly spaced, and latency
+// counts from those, whether or not the request could leave then: an open loop.
+// Only its percentiles are to be quoted.
+package bench

@@ -1,0 +1,221 @@
+package bench
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+// HTTP/3 does not go through the event loop: quic-go has goroutines of its own, so
+// each stream is one too. What they count is a worker's, under a lock.
+
+// h3Run is a run over QUIC.
+type h3Run struct {
+	run  *run
+	tls  *tls.Config
+	quic *quic.Config
+
+	// mu guards the worker: its stats, its pacer, and what is left to ask.
+	mu    sync.Mutex
+	w     *worker
+	ended bool
+	wake  sync.Cond // something has changed for those who wait to begin
+}
+
+func quicConfig(p *plan) *quic.Config {
+	return &quic.Config{
+		Versions: []quic.Version{quic.Version1}, HandshakeIdleTimeout: p.Timeout, MaxIdleTimeout: max(p.Timeout, time.Minute),
+		// Flow control is not what is measured.
+		InitialStreamReceiveWindow: 8 << 20, MaxStreamReceiveWindow: 64 << 20,
+		InitialConnectionReceiveWindow: 64 << 20, MaxConnectionReceiveWindow: 512 << 20,
+	}
+}
+
+// probeH3 is probe over QUIC.
+func (p *plan) probeH3(ctx context.Context) (probed, error) {
+	if !p.secure {
+		return probed{}, errors.New("bench: HTTP/3 is over TLS alone; give an https:// URL")
+	}
+	addr, err := net.ResolveUDPAddr("udp", p.host)
+	if err != nil {
+		return probed{}, fmt.Errorf("bench: %w", err)
+	}
+	p.address = addr.AddrPort()
+	p.address = netip.AddrPortFrom(p.address.Addr().Unmap(), p.address.Port())
+	q, err := quic.DialAddr(ctx, p.address.String(), p.tls, quicConfig(p))
+	if err != nil {
+		return probed{}, fmt.Errorf("bench: HTTP/3 with %s over UDP: %w", p.address, err)
+	}
+	defer func() { _ = q.CloseWithError(h3NoError, "") }()
+	state := q.ConnectionState().TLS
+	return probed{address: p.address.String(), protocol: H3, tls: &state}, nil
+}
+
+func runH3(ctx context.Context, p *plan, first probed) (*Result, error) {
+	env := readEnvironment()
+	p.base = time.Now()
+	p.Workers = 1 // as far as counting goes
+	r := &run{plan: p}
+	r.schedule()
+	h := &h3Run{run: r, tls: p.tls, quic: quicConfig(p)}
+	h.wake.L = &h.mu
+	h.w = &worker{plan: p, run: r, stats: newStats(), left: -1}
+	r.workers = []*worker{h.w}
+	r.collect = newCollector(r)
+	h.w.begin(0)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { r.stopped.Store(true) })
+	var streams sync.WaitGroup
+	for range p.Connections {
+		streams.Go(func() { h.connection(ctx) })
+	}
+	h.clock()
+	stop()
+	cancel() // what is under way is abandoned
+	streams.Wait()
+	return r.collect.result(first, env), nil
+}
+
+// clock does what is due by time, until the run is over.
+func (h *h3Run) clock() {
+	const step = 5 * time.Millisecond
+	ticks := time.NewTicker(step)
+	defer ticks.Stop()
+	for {
+		h.mu.Lock()
+		w, now := h.w, h.run.plan.now()
+		w.now = now
+		w.phase(now)
+		w.tick.pass(w, now)
+		over := h.run.over(now, w)
+		if over {
+			h.ended = true
+			w.stats.abandoned += w.inFlight
+			w.countLate(now)
+			w.tick.last(w)
+		}
+		h.wake.Broadcast()
+		h.mu.Unlock()
+		if over {
+			return
+		}
+		<-ticks.C
+	}
+}
+
+// next is the intended begin of the next request, for a stream that is free; false:
+// there is none any more. It waits until then. No target: once more.
+func (h *h3Run) next(x *exchange) (t *target, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w := h.w
+	for !h.ended && (w.left == 0 || w.quiet) {
+		h.wake.Wait() // for the measured time, or the end
+	}
+	if h.ended {
+		return nil, false
+	}
+	x.intended = w.plan.now()
+	free := false
+	if w.plan.Rate > 0 {
+		at := w.pacer.take()
+		if free = at > x.intended; free {
+			h.mu.Unlock()
+			time.Sleep(time.Duration(at - x.intended))
+			h.mu.Lock()
+		}
+		x.intended = at
+	}
+	if h.ended || w.left == 0 || w.plan.now() >= h.run.endsAt() {
+		return nil, !h.ended // asked for while this one slept, or the clock has not told yet
+	}
+	if w.left > 0 {
+		w.left--
+	}
+	w.inFlight++
+	x.begun, x.head, x.status, x.body, x.got, x.length = w.plan.now(), 0, 0, x.body[:0], 0, -1
+	if free {
+		w.stats.lag.Record(time.Duration(x.begun - x.intended))
+	}
+	t = &w.plan.targets[w.turn]
+	w.turn = (w.turn + 1) % len(w.plan.targets)
+	return t, true
+}
+
+// finish counts a request that has ended.
+func (h *h3Run) finish(c *conn, x *exchange, f *failure) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w := h.w
+	w.now = w.plan.now()
+	if h.ended || w.now >= h.run.endsAt() {
+		return // it counts as abandoned
+	}
+	x.busy, x.slot = true, 0
+	c.free, c.inFlight = c.free[:0], 1
+	if f != nil {
+		w.failed(c, x, f.kind, f.err.Error())
+	} else {
+		w.done(c, x, x.got)
+	}
+	h.wake.Broadcast()
+}
+
+// counted changes the worker's stats.
+func (h *h3Run) counted(f func(*stats)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.ended {
+		f(h.w.stats)
+	}
+}
+
+// connection makes one again and again, until ctx ends.
+func (h *h3Run) connection(ctx context.Context) {
+	backoff := time.Duration(0)
+	for ctx.Err() == nil {
+		begun := h.run.plan.now()
+		dial, cancel := context.WithTimeout(ctx, h.run.plan.Timeout)
+		q, err := quic.DialAddr(dial, h.run.plan.address.String(), h.tls, h.quic)
+		cancel()
+		if err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			kind := h3Kind(err)
+			if kind == ErrorReset {
+				kind = ErrorConnect
+			}
+			h.counted(func(s *stats) {
+				s.refused++
+				s.note(kind, err.Error())
+			})
+			backoff = min(max(2*backoff, firstBackoff), maxBackoff)
+			select {
+			case <-time.After(backoff):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		backoff = 0
+		h.counted(func(s *stats) {
+			s.opened++
+			s.connect.Record(time.Duration(h.run.plan.now() - begun))
+			if q.ConnectionState().TLS.DidResume {
+				s.resumed++
+			}
+		})
+		c := &clientH3{h: h, q: q}
+		if closed := c.serve(ctx); closed && ctx.Err() == nil {
+			h.counted(func(s *stats) { s.closed++ })
+		}
+	}
+}

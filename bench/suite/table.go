@@ -1,0 +1,117 @@
+package suite
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// section is a table of BENCHMARKS.md.
+type section struct {
+	name  string
+	works func(Work) bool
+}
+
+var sections = []section{
+	{"h1", func(w Work) bool { return w.Kind == Hello && w.Protocol == "h1" }},
+	{"h2", func(w Work) bool { return w.Kind == Hello && w.Protocol == "h2" }},
+	{"h3", func(w Work) bool { return w.Kind == Hello && w.Protocol == "h3" }},
+	{"static", func(w Work) bool { return w.Kind == Static }},
+	{"proxy", func(w Work) bool { return w.Kind == Proxy }},
+	{"idle", func(w Work) bool { return w.Kind == Idle }},
+}
+
+// Tables are the parts of BENCHMARKS.md that are made of r, by the name of their
+// markers.
+func (r *Result) Tables() map[string]string {
+	out := map[string]string{"environment": r.environment()}
+	for _, s := range sections {
+		if t := r.table(s); t != "" {
+			out[s.name] = t
+		}
+	}
+	return out
+}
+
+func (r *Result) environment() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Commit %s, %s; %s, %d cores, Linux %s, %s; load average at the begin %.2f. %d rounds of %g s.\n\n",
+		r.Commit, r.Started.Format("2006-01-02"), r.Machine, r.Cores, r.Kernel, r.Go, r.Load, r.Rounds, r.Seconds)
+	b.WriteString("| Server | Version |\n|---|---|\n")
+	for _, t := range r.Targets {
+		if slices.Contains(r.Skipped, t) {
+			fmt.Fprintf(&b, "| %s | was not there |\n", t)
+			continue
+		}
+		fmt.Fprintf(&b, "| %s | %s |\n", t, strings.ReplaceAll(r.Versions[t], "|", "/"))
+	}
+	return b.String()
+}
+
+func (r *Result) table(s section) string {
+	var works []Work
+	for _, w := range r.Works {
+		if s.works(w) {
+			works = append(works, w)
+		}
+	}
+	var targets []string
+	for _, t := range r.Targets {
+		if slices.ContainsFunc(works, func(w Work) bool { return r.Cell(w.Name, t) != nil }) {
+			targets = append(targets, t)
+		}
+	}
+	if len(works) == 0 || len(targets) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "| Work | %s |\n|---%s|\n", strings.Join(targets, " | "), strings.Repeat("|---", len(targets)))
+	for _, w := range works {
+		fmt.Fprintf(&b, "| %s (`%s`)", w.Title, w.Name)
+		for _, t := range targets {
+			fmt.Fprintf(&b, " | %s", r.Cell(w.Name, t).text(t))
+		}
+		b.WriteString(" |\n")
+	}
+	return b.String()
+}
+
+// text is a cell of a table: the median, its spread, and the ratio to penstock.
+func (c *Cell) text(target string) string {
+	switch {
+	case c == nil:
+		return "–"
+	case c.Runs == 0:
+		return "void"
+	}
+	text := fmt.Sprintf("%s ± %.0f %%", figures(c.Value), 100*c.Spread)
+	if target != "penstock" && c.Ratio > 0 {
+		text += fmt.Sprintf(" (%.2f)", c.Ratio)
+	}
+	if c.Busy {
+		text += " *"
+	}
+	return text
+}
+
+var marker = regexp.MustCompile(`(?s)<!-- suite:([a-z0-9]+) -->\n.*?<!-- /suite -->`)
+
+// Update puts the tables between the markers of a document:
+//
+//	<!-- suite:NAME -->
+//	...
+//	<!-- /suite -->
+//
+// Markers without a table stay as they are.
+func (r *Result) Update(document string) string {
+	tables := r.Tables()
+	return marker.ReplaceAllStringFunc(document, func(part string) string {
+		name := marker.FindStringSubmatch(part)[1]
+		text, ok := tables[name]
+		if !ok {
+			return part
+		}
+		return "<!-- suite:" + name + " -->\n" + text + "<!-- /suite -->"
+	})
+}

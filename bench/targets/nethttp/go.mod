@@ -1,0 +1,3 @@
+module github.com/penstock-edge/penstock/bench/targets/nethttp
+
+go 1.26.0
