@@ -11,7 +11,7 @@ ARGS      ?=
 CASES      = ^TestConformance
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race lint fmt fuzz conformance bench ci
+.PHONY: help run build test race lint fmt fuzz conformance bench bench-quick bench-compare microbench profile pgo ci
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,8 +57,41 @@ conformance: ## run the raw HTTP/1 cases and h2spec against the real binary, cle
 		{ echo 'no test is named $(CASES): nothing would be run' >&2; exit 1; }
 	$(GO) test -count=1 -v -timeout=10m -run '$(CASES)' ./cmd/penstock/...
 
-bench: ## run the micro benchmarks (BENCH=pattern COUNT=n)
+# The suite: WORKS and PEERS are names parted by commas (empty: all).
+ROUNDS    ?= 5
+SECS      ?= 3
+WORKS     ?=
+PEERS     ?=
+SUITE      = $(GO) run ./bench/suite/cmd/suite
+
+bench: ## run penstock beside its peers and write BENCHMARKS.md's tables (about an hour; ROUNDS SECS WORKS PEERS)
+	mkdir -p bench/results
+	$(SUITE) -rounds $(ROUNDS) -secs $(SECS) -works '$(WORKS)' -peers '$(PEERS)' -out bench/results/latest.json -update BENCHMARKS.md
+
+bench-quick: ## prove that the suite works, with a short run that writes nothing
+	$(SUITE) -rounds 1 -secs 0.2 -works h1,h2m32,h3m1,s1k,p -peers nginx,h2o,haproxy,nethttp
+
+bench-compare: ## run penstock alone and judge it by the committed results
+	$(SUITE) -rounds $(ROUNDS) -secs $(SECS) -works '$(WORKS)' -peers penstock -against bench/results/latest.json
+
+microbench: ## run the micro benchmarks (BENCH=pattern COUNT=n)
 	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) ./...
+
+WORK      ?= h2m100
+PROFILES  ?= profiles
+
+profile: ## profile penstock under WORK (a name of the suite) into PROFILES
+	$(SUITE) -secs 10 -works '$(WORK)' -profile $(PROFILES)
+	@for p in $(PROFILES)/*.cpu.pb.gz; do \
+		$(GO) tool pprof -top -nodecount=15 "$$p" 2>/dev/null | sed -n '1,20p'; \
+		if command -v dot >/dev/null; then $(GO) tool pprof -svg -output "$${p%.pb.gz}.svg" "$$p" 2>/dev/null; \
+		else echo 'no graph: graphviz is not installed (apt-get install graphviz)'; fi; \
+		echo "flame graph: $(GO) tool pprof -http=: $$p"; \
+	done
+
+pgo: ## make cmd/penstock/default.pgo from a mix of works
+	$(SUITE) -secs 10 -works h1,h1s,h2m1,h2m32,s1k,s1kh2,p,p_h2m32 -profile $(PROFILES)
+	$(GO) tool pprof -proto $(PROFILES)/*.cpu.pb.gz > cmd/penstock/default.pgo
 
 ci: ## what must pass before a change is taken: test, race, lint, conformance
 	.ci/run

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/penstock-edge/penstock/serve/bufpool"
@@ -18,6 +20,9 @@ type AccessLogOptions struct {
 	// there; "-" is standard output. Lines are written whole, so that two
 	// processes may share a file.
 	Path string
+	// Off begins without a place, in place of Path and Writer: nothing is written
+	// until Move.
+	Off bool
 	// Writer is used in place of Path. It is not closed. If it has a method
 	// SetWriteDeadline, Close ends a write with it that hangs.
 	Writer io.Writer
@@ -64,6 +69,7 @@ type AccessLog struct {
 	opts  AccessLogOptions
 	sink  *logSink
 	queue *logQueue
+	off   atomic.Bool // nothing is written
 }
 
 // AccessLogStats are counts since the start.
@@ -79,11 +85,61 @@ func NewAccessLog(opts AccessLogOptions) (*AccessLog, error) {
 	if opts.ErrorLog == nil {
 		opts.ErrorLog = slog.Default()
 	}
+	if opts.Off {
+		opts.Path, opts.Writer = "", io.Discard
+	}
 	sink, err := newLogSink(opts.Path, opts.Writer)
 	if err != nil {
 		return nil, fmt.Errorf("access log: %w", err)
 	}
-	return &AccessLog{opts, sink, newLogQueue(sink, opts)}, nil
+	l := &AccessLog{opts: opts, sink: sink, queue: newLogQueue(sink, opts)}
+	l.off.Store(opts.Off)
+	return l, nil
+}
+
+// LogPlace is an open place that a log may move to. Open it by OpenLogPlace.
+type LogPlace struct {
+	path string
+	file *os.File
+	own  bool
+}
+
+// OpenLogPlace opens a file as AccessLogOptions.Path does; empty: nowhere.
+func OpenLogPlace(path string) (*LogPlace, error) {
+	p := &LogPlace{path: path}
+	var err error
+	switch path {
+	case "":
+	case "-":
+		p.path = ""
+		p.file, p.own, err = openStdout()
+	default:
+		p.file, err = openLog(path)
+		p.own = true
+	}
+	if err != nil {
+		return nil, fmt.Errorf("access log: %w", err)
+	}
+	return p, nil
+}
+
+// Close lets go of a place that no log has moved to.
+func (p *LogPlace) Close() {
+	if p.own && p.file != nil {
+		_ = p.file.Close() // nothing was written
+	}
+}
+
+// Move makes the next lines go to another place, which is the log's own from now
+// on. What is queued may go there too. Any goroutine may call it.
+func (l *AccessLog) Move(p *LogPlace) {
+	if p.file == nil {
+		l.off.Store(true)
+		_ = l.sink.move("", nil, false) // closed: nothing is written anyway
+		return
+	}
+	_ = l.sink.move(p.path, p.file, p.own)
+	l.off.Store(false)
 }
 
 // Begin has nothing to do.
@@ -91,7 +147,7 @@ func (l *AccessLog) Begin(*Exchange) bool { return true }
 
 // End queues the line. It keeps nothing of x.
 func (l *AccessLog) End(x *Exchange) {
-	if l.opts.Skip != nil && l.opts.Skip(x) {
+	if l.off.Load() || l.opts.Skip != nil && l.opts.Skip(x) {
 		return
 	}
 	buf := bufpool.Get(maxLogLine)

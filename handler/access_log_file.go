@@ -11,14 +11,14 @@ import (
 
 // logSink is where lines go. A file can be opened anew while it is written.
 type logSink struct {
-	path string // empty: nothing to open anew
-
 	// mu guards the following; it is not held while something is written.
-	mu   sync.Mutex
-	w    io.Writer
-	own  bool     // w is a file to be closed
-	next *os.File // takes the place of w before the next write
-	err  error    // of the last write
+	mu      sync.Mutex
+	path    string // empty: nothing to open anew
+	w       io.Writer
+	own     bool     // w is a file to be closed
+	next    *os.File // takes the place of w before the next write
+	nextOwn bool
+	err     error // of the last write
 }
 
 var (
@@ -48,21 +48,34 @@ func openLog(path string) (*os.File, error) {
 
 // reopen opens the path; the goroutine that writes goes over to it.
 func (s *logSink) reopen() error {
-	if s.path == "" {
+	s.mu.Lock()
+	path := s.path
+	s.mu.Unlock()
+	if path == "" {
 		return nil
 	}
-	f, err := openLog(s.path)
+	f, err := openLog(path)
 	if err != nil {
 		return err
 	}
+	return s.move(path, f, true)
+}
+
+// move makes f the place of the next write; nil: what is written goes nowhere.
+func (s *logSink) move(path string, f *os.File, own bool) (err error) {
 	s.mu.Lock()
-	unused := s.next
-	s.next = f
-	if s.w == nil {
-		s.next, unused, err = nil, f, errLogClosed
+	unused, unusedOwn := s.next, s.nextOwn
+	switch {
+	case s.w == nil:
+		unused, unusedOwn, err = f, own, errLogClosed
+	case f == nil:
+		s.path = "" // lines that wait still go where they were meant to
+		unused = nil
+	default:
+		s.path, s.next, s.nextOwn = path, f, own
 	}
 	s.mu.Unlock()
-	if unused != nil {
+	if unused != nil && unusedOwn {
 		_ = unused.Close() // nothing was written to it
 	}
 	return err
@@ -73,7 +86,10 @@ func (s *logSink) write(p []byte) (int, error) {
 	s.mu.Lock()
 	var old io.Writer
 	if s.next != nil {
-		old, s.w, s.next = s.w, s.next, nil
+		if s.own {
+			old = s.w
+		}
+		s.w, s.own, s.next = s.next, s.nextOwn, nil
 	}
 	w := s.w
 	s.mu.Unlock()
@@ -109,13 +125,13 @@ func (s *logSink) interrupt() {
 // close is the last call of the goroutine that writes.
 func (s *logSink) close() {
 	s.mu.Lock()
-	w, own, next := s.w, s.own, s.next
+	w, own, next, nextOwn := s.w, s.own, s.next, s.nextOwn
 	s.w, s.next = nil, nil
 	s.mu.Unlock()
 	if f, ok := w.(*os.File); ok && own {
 		_ = f.Close()
 	}
-	if next != nil {
+	if next != nil && nextOwn {
 		_ = next.Close()
 	}
 }

@@ -44,6 +44,8 @@ func (l *AccessLog) appendLine(dst []byte, x *Exchange, took time.Duration) []by
 	dst = append(dst, `,"seconds":`...)
 	dst = appendSeconds(dst, took)
 	dst = appendMember(dst, `,"route":`, x.Info.Route, maxLogValue)
+	dst = appendMember(dst, `,"upstream":`, x.Upstream, maxLogValue)
+	dst = appendMember(dst, `,"reason":`, x.Reason, maxLogValue)
 	if x.User != nil {
 		dst = appendMember(dst, `,"user":`, x.User.Name, maxLogValue)
 	}

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -270,6 +272,30 @@ func (i *issuer) jwk(kind, kid string) map[string]any {
 func with(k map[string]any, name string, value any) map[string]any {
 	k[name] = value
 	return k
+}
+
+// A file that became wrong leaves the keys as they were.
+func TestKeySetFile(t *testing.T) {
+	i := newIssuer(t)
+	name := filepath.Join(t.TempDir(), "jwks")
+	write := func(b []byte) { servetest.Must(t, "write", os.WriteFile(name, b, 0o600)) }
+	if _, err := NewKeySetFile(name); err == nil {
+		t.Error("no file was taken")
+	}
+	write(jwks(t, i.jwk("EC", "a")))
+	f, err := NewKeySetFile(name)
+	servetest.Must(t, "key set", err)
+	first := f.Keys()
+	for _, bad := range [][]byte{nil, []byte("{"), jwks(t), append(jwks(t, i.jwk("EC", "")), make([]byte, maxJWKS)...)} {
+		write(bad)
+		if err := f.Reload(); err == nil {
+			t.Errorf("taken: %.20q", bad)
+		}
+		servetest.Want(t, "the keys stay", f.Keys(), first)
+	}
+	write(jwks(t, i.jwk("EC", "b")))
+	servetest.Must(t, "reload", f.Reload())
+	servetest.Want(t, "other keys", f.Keys() != first, true)
 }
 
 func TestParseJWKS(t *testing.T) {

@@ -46,20 +46,21 @@ type PanicStage interface {
 // A Chain runs stages around a handler, on one record for each request, without
 // a closure, a copied request or another writer for each. Behind an engine that
 // recycles requests it makes no allocation of its own if the handler promises to
-// keep nothing (RecycleRequests).
+// keep nothing (Recycler), or does so for this request (SomeRecycler).
 type Chain struct {
 	handler http.Handler
 	stages  []Stage
 	heads   []HeadStage // by the stage's place; nil: it is none
 	ends    []EndStage
-	recycle bool
+	recycle bool // the handler keeps nothing of any request
+	some    bool // likewise, of those that it marks
 	pool    sync.Pool
 }
 
 // NewChain makes a chain. The first stage is the outermost: it sees a request
 // first and its answer last. Stages that are nil are left out.
 func NewChain(h http.Handler, stages ...Stage) *Chain {
-	c := &Chain{handler: h}
+	c := &Chain{handler: h, recycle: recyclesAll(h), some: recyclesSome(h)}
 	for _, s := range stages {
 		if s == nil {
 			continue
@@ -68,14 +69,14 @@ func NewChain(h http.Handler, stages ...Stage) *Chain {
 		end, _ := s.(EndStage)
 		c.stages, c.heads, c.ends = append(c.stages, s), append(c.heads, head), append(c.ends, end)
 	}
-	if r, ok := h.(interface{ RecycleRequests() bool }); ok {
-		c.recycle = r.RecycleRequests()
-	}
 	return c
 }
 
 // RecycleRequests is the handler's own promise: stages keep nothing.
 func (c *Chain) RecycleRequests() bool { return c.recycle }
+
+// RecyclesSomeRequests likewise. What a stage has answered is recycled too.
+func (c *Chain) RecyclesSomeRequests() bool { return c.some }
 
 // ServeHTTP runs the chain.
 func (c *Chain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -85,7 +86,7 @@ func (c *Chain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for i, s := range c.stages {
 		x.entered = i + 1
 		if !s.Begin(x) {
-			x.ran = true
+			x.ran, x.w.recycle = true, true
 			return
 		}
 	}
@@ -95,7 +96,7 @@ func (c *Chain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // take lends a record. One that a handler may keep is made anew each time.
 func (c *Chain) take() *Exchange {
-	if c.recycle {
+	if c.recycle || c.some {
 		if x, ok := c.pool.Get().(*Exchange); ok {
 			return x
 		}
@@ -126,7 +127,10 @@ func (x *Exchange) leave() {
 	if x.settled {
 		failure = nil
 	}
-	if c.recycle && x.ran && x.failure == nil {
+	if x.mayRecycle() {
+		if !c.recycle {
+			MayRecycle(x.w.inner)
+		}
 		x.reset()
 		c.pool.Put(x)
 	}
@@ -136,6 +140,16 @@ func (x *Exchange) leave() {
 	case abort:
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// mayRecycle tells whether nobody keeps anything of the request. Without the promise
+// for all requests nothing is risked: a handler that was late or has taken the
+// connection may have goroutines that go on, whatever its route promises.
+func (x *Exchange) mayRecycle() bool {
+	if !x.ran || x.failure != nil {
+		return false
+	}
+	return x.chain.recycle || x.w.recycle && !x.w.hijacked && !x.w.late.Load()
 }
 
 // panicked lets the stages decide about a panic, the innermost first.

@@ -2,6 +2,7 @@ package handler
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,17 +20,23 @@ type DeadlineOptions struct {
 	// IgnoreQuery leaves ?timeout= to the handlers, some of which may mean
 	// something else by it.
 	IgnoreQuery bool
+	// MinLongRunning ends long-running requests, by the end of their context, after
+	// a random time from it up to twice it, so that clients that came together do
+	// not come back together. Handlers decide what that looks like. If zero, never.
+	MinLongRunning time.Duration
 }
 
 // Deadline gives each request a deadline, in Exchange.Deadline and in its context:
 // RequestTimeout after it was received, or sooner, if the client asks for less by
 // ?timeout=<Go duration>. Zero and what is larger mean the limit; what is no
-// duration is answered 400. Long-running requests have none.
+// duration is answered 400. Long-running requests have none, or one of their own
+// (MinLongRunning), which no stage enforces.
 //
 // The context of our engines takes a deadline without a copy of the request; of
 // another server the request is copied.
 type Deadline struct {
 	limit time.Duration // 0: none
+	long  time.Duration // 0: none
 	query bool
 	bad   *refusal
 }
@@ -41,7 +48,7 @@ func NewDeadline(opts DeadlineOptions) *Deadline {
 		limit = defaultRequestTimeout
 	}
 	return &Deadline{
-		max(limit, 0), !opts.IgnoreQuery,
+		max(limit, 0), max(opts.MinLongRunning, 0), !opts.IgnoreQuery,
 		newRefusal(http.StatusBadRequest, "BadRequest", "invalid timeout specified in the request URL", nil),
 	}
 }
@@ -49,6 +56,9 @@ func NewDeadline(opts DeadlineOptions) *Deadline {
 // Begin sets the deadline of x.
 func (d *Deadline) Begin(x *Exchange) bool {
 	if x.Info.LongRunning {
+		if d.long > 0 {
+			d.set(x, x.Received.Add(d.long+rand.N(d.long)))
+		}
 		return true
 	}
 	timeout := d.limit

@@ -65,6 +65,31 @@ func testDeadline(t *testing.T) {
 	}
 }
 
+// Long-running requests end at times of their own, between the least and twice it.
+func TestDeadlineLongRunning(t *testing.T) { synctest.Test(t, testDeadlineLongRunning) }
+
+func testDeadlineLongRunning(t *testing.T) {
+	const least = 30 * time.Minute
+	seen := make(map[time.Duration]bool)
+	h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		begin := time.Now()
+		<-r.Context().Done()
+		took := time.Since(begin)
+		seen[took] = true
+		if took < least || took >= 2*least {
+			t.Errorf("ended after %v", took)
+		}
+		servetest.WantErr(t, "cause", r.Context().Err(), context.DeadlineExceeded)
+	})
+	chain := NewChain(h, infos, NewDeadline(DeadlineOptions{RequestTimeout: time.Second, MinLongRunning: least}))
+	for range 20 {
+		servetest.Want(t, "status: the handler's", get(chain, "/long").Code, http.StatusOK)
+	}
+	if len(seen) < 2 {
+		t.Error("all at one time")
+	}
+}
+
 // A context that takes a deadline is not copied.
 func TestDeadlineInContext(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody).WithContext(settable{t.Context()})

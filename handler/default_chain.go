@@ -21,7 +21,7 @@ type DefaultOptions struct {
 	// RequestID shapes the stage, unless NoRequestID leaves it out.
 	RequestID   RequestIDOptions
 	NoRequestID bool
-	// Resolve tells route and class of a request. If nil, ProbeRules alone.
+	// Resolve tells route and class of a request. If nil, PublicProbeRules alone.
 	Resolve func(r *http.Request) Info
 
 	// Metrics is where RequestMetrics registers its numbers. If nil, none.
@@ -48,7 +48,7 @@ type DefaultOptions struct {
 	// registry. If nil, requests are not counted.
 	WaitGroup *WaitGroup
 	// Deadline and Timeout end requests: after 60 s with the zero value. Both are
-	// left out if Deadline has neither a limit nor looks at ?timeout=.
+	// left out if Deadline has no limit and does not look at ?timeout=.
 	Deadline DeadlineOptions
 	Timeout  TimeoutOptions
 	// CORS allows pages of other origins. Without AllowedOrigins, none.
@@ -66,6 +66,9 @@ type DefaultOptions struct {
 	// negative, none.
 	MaxReading, MaxMutating int
 	MaxInFlight             MaxInFlightOptions
+	// InFlight takes the place of these three: its owner may change its limits. If
+	// nil, it does not.
+	InFlight *MaxInFlight
 	// Priority takes the place of MaxInFlight. If it has no levels, it does not.
 	Priority PriorityOptions
 	// Authorization decides. If nil, all may do all.
@@ -154,7 +157,7 @@ func in[S Stage](stage string, s S, err error) (Stage, error) {
 func (b *stageBuilder) observing() {
 	o := &b.o
 	if o.Resolve == nil {
-		rules, err := NewPathRules(ProbeRules()...)
+		rules, err := NewPathRules(PublicProbeRules()...)
 		if err != nil {
 			panic("BUG: " + err.Error())
 		}
@@ -187,7 +190,7 @@ func (b *stageBuilder) answering() {
 func (b *stageBuilder) timing() {
 	o := &b.o
 	b.add(o.WaitGroup != nil, o.WaitGroup)
-	if o.Deadline.RequestTimeout < 0 && o.Deadline.IgnoreQuery {
+	if o.Deadline.RequestTimeout < 0 && o.Deadline.IgnoreQuery && o.Deadline.MinLongRunning <= 0 {
 		return
 	}
 	registry := NewRegistry()
@@ -239,6 +242,10 @@ func (b *stageBuilder) bounding() {
 			p.RequestTimeout = max(0, o.Deadline.RequestTimeout)
 		}
 		b.try(NewPriority(p))
+		return
+	}
+	if o.InFlight != nil {
+		b.add(true, o.InFlight)
 		return
 	}
 	m := o.MaxInFlight

@@ -17,5 +17,9 @@
 // keep nothing of a request (not the Request, its Header, its URL, nor a
 // string of them) after ServeHTTP returned. An engine may then reuse that
 // memory for the next request. Handlers of this package that make the promise
-// say so.
+// say so (Recycler).
+//
+// A Chain and a PathRecorderMux pass the promise on for each request: those of a
+// route whose handler makes it are recycled, others are not (SomeRecycler). Under
+// the tags race or invariants a recycled request is overwritten.
 package handler

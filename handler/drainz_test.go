@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/penstock-edge/penstock/serve/servetest"
@@ -31,6 +33,18 @@ func TestDrainz(t *testing.T) {
 			},
 			`{"phase":"NotAcceptingNewRequest","connections":{"h1":2,"h2":1},"inFlight":3,"timeLeftSeconds":1.5,"stragglers":[` +
 				`{"path":"/\"\n","count":2,"oldestSeconds":60},{"path":"/a","count":1,"oldestSeconds":1},{"path":"/b","count":1,"oldestSeconds":1}]}`,
+		},
+		{
+			"by protocol, and cut",
+			DrainStatus{
+				Phase: "Stopped", Left: -1, InFlightByProtocol: map[string]int{"h3": 0},
+				Cut: &DrainStatus{
+					Phase: "x", Connections: map[string]int{"h3": 1}, InFlight: 2, InFlightByProtocol: map[string]int{"h3": 2},
+					Stragglers: []Straggler{{"/a", 2, time.Second}}, Cut: &DrainStatus{},
+				},
+			},
+			`{"phase":"Stopped","connections":{},"inFlight":0,"inFlightByProtocol":{"h3":0},"stragglers":[],"cut":{"phase":"x",` +
+				`"connections":{"h3":1},"inFlight":2,"inFlightByProtocol":{"h3":2},"timeLeftSeconds":0,"stragglers":[{"path":"/a","count":2,"oldestSeconds":1}]}}`,
 		},
 		{
 			"no time is left",
@@ -67,4 +81,32 @@ func TestDrainzMethods(t *testing.T) {
 	w := httptest.NewRecorder()
 	NewDrainz(func() DrainStatus { return DrainStatus{} }).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/drainz", nil))
 	servetest.Want(t, "POST", w.Code, http.StatusMethodNotAllowed)
+}
+
+// TestRegistryInFlight: requests in flight by protocol and path, the oldest first.
+func TestRegistryInFlight(t *testing.T) { synctest.Test(t, testRegistryInFlight) }
+
+func testRegistryInFlight(t *testing.T) {
+	g := NewRegistry()
+	release := make(chan struct{})
+	c := NewChain(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }), NewWaitGroup(g, WaitGroupOptions{}))
+	var all sync.WaitGroup
+	for _, r := range []struct {
+		path  string
+		major int
+	}{{"/a", 2}, {"/b", 1}, {"/a", 2}, {"/a", 3}} {
+		one := httptest.NewRequest(http.MethodGet, r.path, nil)
+		one.ProtoMajor = r.major
+		all.Go(func() { c.ServeHTTP(newStubWriter(), one) })
+		time.Sleep(time.Second)
+	}
+	want := func(why, text string) {
+		t.Helper()
+		now := g.InFlight()
+		servetest.Want(t, why, fmt.Sprint(now.Running, now.ByProtocol, now.Stragglers), text)
+	}
+	want("four", "4 map[h1:1 h2:2 h3:1] [{/a 3 4s} {/b 1 3s}]")
+	close(release)
+	all.Wait()
+	want("none", "0 map[h1:0 h2:0 h3:0] []")
 }

@@ -21,6 +21,10 @@ type Exchange struct {
 	User     *User     // Authentication: who asks; nil: nobody was asked
 	Deadline time.Time // Deadline: when the answer is due; zero: never
 
+	// Set by the handler, for the log. Empty: there is nothing to tell.
+	Upstream string // who has answered
+	Reason   string // why there is no answer of it
+
 	chain   *Chain
 	w       writer
 	entered int           // stages whose Begin was called
@@ -30,6 +34,7 @@ type Exchange struct {
 	abort   bool          // the answer must show that it is not whole
 	took    time.Duration // see Took
 	ids     []idField     // RequestID: for this request and later ones
+	slab    int           // fields that were made for ids the last time
 
 	slots
 	loadSlots
@@ -117,6 +122,7 @@ func (x *Exchange) begin(c *Chain, w http.ResponseWriter, r *http.Request, now t
 // reset makes x new, for the next request of a recycling chain.
 func (x *Exchange) reset() {
 	x.Request, x.Received, x.ID, x.Info, x.User, x.Deadline = nil, time.Time{}, "", Info{}, nil, time.Time{}
+	x.Upstream, x.Reason = "", ""
 	x.entered, x.ran, x.failure, x.settled, x.abort = 0, false, nil, false, false
 	x.took = 0
 	x.slots, x.loadSlots = slots{}, loadSlots{}
@@ -129,6 +135,7 @@ type Info struct {
 	Class       Class
 	LongRunning bool // watches, streams, upgrades: not waited for, not timed
 	Exempt      bool // health and the like: no limit of load applies
+	Target      any  // what a router behind the chain has found already (package route)
 }
 
 // Class tells reading requests from changing ones, whose limits differ.

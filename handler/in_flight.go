@@ -31,7 +31,7 @@ type MaxInFlight struct {
 
 // A semaphore takes no lock. With limit 0 it is not asked. It fills a cache line.
 type semaphore struct {
-	limit int64
+	limit atomic.Int64
 	held  atomic.Int64
 	_     [48]byte
 }
@@ -42,10 +42,22 @@ func NewMaxInFlight(reading, mutating int, opts MaxInFlightOptions) Stage {
 	if reading <= 0 && mutating <= 0 {
 		return nil
 	}
+	return NewAdjustableMaxInFlight(reading, mutating, opts)
+}
+
+// NewAdjustableMaxInFlight makes the stage in any case: SetLimits may give it limits
+// later.
+func NewAdjustableMaxInFlight(reading, mutating int, opts MaxInFlightOptions) *MaxInFlight {
 	m := &MaxInFlight{refused: opts.Refused, full: tooManyRequests(opts.Retry.busy())}
-	m.semaphores[ClassRead].limit = int64(max(0, reading))
-	m.semaphores[ClassMutating].limit = int64(max(0, mutating))
+	m.SetLimits(reading, mutating)
 	return m
+}
+
+// SetLimits changes the limits, of which 0 is none, for requests from now on. Any
+// goroutine may call it. Requests that came without a limit do not count for one.
+func (m *MaxInFlight) SetLimits(reading, mutating int) {
+	m.semaphores[ClassRead].limit.Store(int64(max(0, reading)))
+	m.semaphores[ClassMutating].limit.Store(int64(max(0, mutating)))
 }
 
 // tooManyRequests is the refusal of a server that is full.
@@ -56,10 +68,11 @@ func tooManyRequests(retry []string) *refusal {
 // Begin takes a place for x.
 func (m *MaxInFlight) Begin(x *Exchange) bool {
 	s := &m.semaphores[x.Info.Class&1]
-	if s.limit == 0 || x.Info.Exempt || x.Info.LongRunning {
+	limit := s.limit.Load()
+	if limit == 0 || x.Info.Exempt || x.Info.LongRunning {
 		return true
 	}
-	if s.held.Add(1) > s.limit {
+	if s.held.Add(1) > limit {
 		s.held.Add(-1)
 		if m.refused != nil {
 			m.refused(x.Info)

@@ -43,6 +43,7 @@ type registryShard struct {
 	mu             sync.Mutex
 	oldest, newest *Exchange
 	counts         [runningKinds]int
+	protocols      [len(protocolNames)]int
 	closed         bool // requests that join now are refused, if they can be
 
 	expired sync.Cond // one that had expired is let go; L is &mu
@@ -67,7 +68,8 @@ type running struct {
 	shard      *registryShard // nil: it has not joined
 	next, prev *Exchange
 	kind       runningKind
-	late       bool // it has joined after close: leaving does not count it
+	protocol   uint8 // place in protocolNames
+	late       bool  // it has joined after close: leaving does not count it
 	method     string
 	path       string
 	cancel     context.CancelCauseFunc // of one that is long-running, with a grace
@@ -106,7 +108,7 @@ func (g *Registry) join(x *Exchange, refusable bool) bool {
 	// the product spreads what the size of an Exchange leaves of it.
 	at := uint64(uintptr(unsafe.Pointer(x))>>6) * 0x9e3779b97f4a7c15 >> g.shift
 	s, n := &g.shards[at], &x.running
-	n.kind = runningKindOf(&x.Info)
+	n.kind, n.protocol = runningKindOf(&x.Info), uint8(protocolOf(x.Request))
 	n.method, n.path = x.Request.Method, x.Request.URL.Path
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,6 +117,7 @@ func (g *Registry) join(x *Exchange, refusable bool) bool {
 	}
 	n.shard, n.late = s, s.closed
 	s.counts[n.kind]++
+	s.protocols[n.protocol]++
 	if n.prev = s.newest; n.prev == nil {
 		s.oldest = x
 	} else {
@@ -155,6 +158,7 @@ func (g *Registry) leave(x *Exchange) {
 		n.next.running.prev = n.prev
 	}
 	s.counts[n.kind]--
+	s.protocols[n.protocol]--
 	n.shard, n.next, n.prev, n.cancel = nil, nil, nil, nil
 	waited := s.closed && !n.late
 	s.mu.Unlock()
@@ -178,6 +182,19 @@ func (g *Registry) Counts() (c RunningCounts) {
 		s.mu.Unlock()
 	}
 	return c
+}
+
+// protocols is how many requests run now, by their places in protocolNames.
+func (g *Registry) protocols() (sum [len(protocolNames)]int) {
+	for i := range g.shards {
+		s := &g.shards[i]
+		s.mu.Lock()
+		for p, n := range s.protocols {
+			sum[p] += n
+		}
+		s.mu.Unlock()
+	}
+	return sum
 }
 
 // Running is a request that runs. Method and Path are the client's bytes, 256 of

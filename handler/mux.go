@@ -19,9 +19,12 @@ import (
 //
 // Unlike http.ServeMux it neither redirects nor cleans paths, and a path may be
 // taken away.
+//
+// A route whose handler promises to keep nothing of a request (Recycler) lets the
+// engine recycle those for it; requests of the other routes are not.
 type PathRecorderMux struct {
 	name     string
-	notFound http.Handler
+	notFound Route
 
 	mu    sync.Mutex // of writers
 	table atomic.Pointer[routeTable]
@@ -37,7 +40,8 @@ type Route struct {
 	// Unlisted keeps the path out of ListedPaths.
 	Unlisted bool
 
-	caller string // of the registration
+	caller   string // of the registration
+	recycles bool   // Handler keeps nothing of a request
 }
 
 // NewPathRecorderMux makes a mux without routes. name is for errors; notFound
@@ -46,21 +50,28 @@ func NewPathRecorderMux(name string, notFound http.Handler) *PathRecorderMux {
 	if notFound == nil {
 		notFound = NotFound{}
 	}
-	m := &PathRecorderMux{name: name, notFound: notFound}
+	m := &PathRecorderMux{name: name, notFound: Route{Handler: notFound, recycles: recyclesAll(notFound)}}
 	m.table.Store(newRouteTable(nil))
 	return m
 }
 
 // ServeHTTP gives the request to the route of its path.
 func (m *PathRecorderMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	m.handler(r.URL.Path).ServeHTTP(w, r)
+	to := m.route(r.URL.Path)
+	to.Handler.ServeHTTP(w, r)
+	if to.recycles {
+		MayRecycle(w)
+	}
 }
 
-func (m *PathRecorderMux) handler(path string) http.Handler {
+// RecyclesSomeRequests: those whose handlers promise it, the delegate's included.
+func (m *PathRecorderMux) RecyclesSomeRequests() bool { return true }
+
+func (m *PathRecorderMux) route(path string) *Route {
 	if r := m.table.Load().find(path); r != nil {
-		return r.Handler
+		return r
 	}
-	return m.notFound
+	return &m.notFound
 }
 
 // Handle adds a listed path. A path that is there already, as a prefix or not,
@@ -92,7 +103,7 @@ func (m *PathRecorderMux) Replace(routes ...Route) error {
 	seen := make(map[string]*Route, len(routes))
 	table := make([]*Route, 0, len(routes))
 	for _, r := range routes {
-		r.caller = from
+		r.caller, r.recycles = from, recyclesAll(r.Handler)
 		errs = append(errs, m.check(&r, seen[r.Path]))
 		seen[r.Path] = &r
 		table = append(table, &r)
@@ -130,6 +141,7 @@ func (m *PathRecorderMux) add(r Route) error {
 	if err := m.check(&r, there); err != nil {
 		return err
 	}
+	r.recycles = recyclesAll(r.Handler)
 	m.table.Store(newRouteTable(append(old.routes(), &r)))
 	return nil
 }

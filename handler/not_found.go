@@ -48,6 +48,12 @@ func (e EndOfChain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.NotFound.ServeHTTP(w, r)
 }
 
+// RecycleRequests is the promise of NotFound.
+func (e EndOfChain) RecycleRequests() bool { return e.NotFound == nil || recyclesAll(e.NotFound) }
+
+// RecyclesSomeRequests likewise.
+func (e EndOfChain) RecyclesSomeRequests() bool { return recyclesSome(e.NotFound) }
+
 type earlyKey struct{}
 
 // MarkEarly marks a request that has come before all paths were installed. The

@@ -23,6 +23,9 @@ type PathRule struct {
 // ProbeRules are for the paths by which a server is watched: the health groups,
 // with the checks below them, and /metrics. They are exempt, by their exact
 // paths and for any client: a User-Agent is easily forged.
+//
+// They are for a server that answers all of these itself. What is passed on to another,
+// by a route for all paths, must not be exempt: see PublicProbeRules.
 func ProbeRules() []PathRule {
 	return []PathRule{
 		{Pattern: "/healthz", Exempt: true},
@@ -32,6 +35,18 @@ func ProbeRules() []PathRule {
 		{Pattern: "/readyz", Exempt: true},
 		{Pattern: "/readyz/", Name: "/readyz", Exempt: true},
 		{Pattern: "/metrics", Exempt: true},
+	}
+}
+
+// PublicProbeRules are those of ProbeRules for the health groups themselves, which is
+// what a public address has (serve.Config.PublicHealth). A path below them, or
+// /metrics, is a route's behind it like any other: exempt, it would be a way around
+// the limits, and around authentication where probes need none.
+func PublicProbeRules() []PathRule {
+	return []PathRule{
+		{Pattern: "/healthz", Exempt: true},
+		{Pattern: "/livez", Exempt: true},
+		{Pattern: "/readyz", Exempt: true},
 	}
 }
 
@@ -85,7 +100,7 @@ func NewPathRules(routes ...PathRule) (*PathRules, error) {
 // exempt, would be another's decision.
 func (t *PathRules) Resolve(r *http.Request) Info {
 	info := t.lookup(r.URL.Path)
-	info.Class = classOf(r.Method)
+	info.Class = ClassOf(r.Method)
 	return info
 }
 
@@ -134,8 +149,8 @@ func unclean(path string) bool {
 	}
 }
 
-// classOf: RFC 9110 §9.2.1: these are safe; CONNECT is not.
-func classOf(method string) Class {
+// ClassOf is the class of a method. RFC 9110 §9.2.1: these are safe; CONNECT is not.
+func ClassOf(method string) Class {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		return ClassRead

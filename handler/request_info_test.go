@@ -67,7 +67,7 @@ func TestPathRulesClass(t *testing.T) {
 		"GET": ClassRead, "HEAD": ClassRead, "OPTIONS": ClassRead, "TRACE": ClassRead,
 		"POST": ClassMutating, "PUT": ClassMutating, "DELETE": ClassMutating, "CONNECT": ClassMutating, "get": ClassMutating, "": ClassMutating,
 	} {
-		servetest.Want(t, "class of "+method, classOf(method), want)
+		servetest.Want(t, "class of "+method, ClassOf(method), want)
 	}
 }
 

@@ -195,3 +195,23 @@ func (outerFields) Begin(x *handler.Exchange) bool {
 func (outerFields) Head(x *handler.Exchange, status int) {
 	x.Writer().Header().Set("X-Head", strconv.Itoa(status))
 }
+
+// A handler that sees its time end and says so itself is heard, whether or not the
+// timer comes first.
+func TestTimeoutSaidByTheHandler(t *testing.T) { forEngines(t, testTimeoutSaidByTheHandler) }
+
+func testTimeoutSaidByTheHandler(t *testing.T, e engine) {
+	url, client, _ := e.start(t, timed(handler.NewRegistry(), func(w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		w.WriteHeader(http.StatusGatewayTimeout)
+		_, _ = io.WriteString(w, "mine\n") // or it is the timer's already
+	}))
+	for range 20 {
+		resp, err := client.Get(url + "/?timeout=5ms")
+		must(t, err)
+		servetest.Want(t, "status", resp.StatusCode, http.StatusGatewayTimeout)
+		_, err = io.Copy(io.Discard, resp.Body)
+		servetest.WantErr(t, "the content is whole", err, nil)
+		_ = resp.Body.Close()
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/penstock-edge/penstock/serve/bufpool"
+	"github.com/penstock-edge/penstock/serve/semantics"
 )
 
 // writer is the one http.ResponseWriter that a chain puts between engine and
@@ -25,6 +26,7 @@ type writer struct {
 	status  atomic.Int32 // final; 0: none yet
 	written atomic.Int64
 	late    atomic.Bool // expire was called: the handler works for nobody
+	recycle bool        // MayRecycle was called
 
 	// An answer that can expire is sent while its handler may be using the header
 	// map. An engine that can, gives that up to the handler then, and takes another
@@ -48,7 +50,7 @@ func (w *writer) reset() {
 	w.inner, w.x = nil, nil
 	// Nobody else is here any more: plain stores, where each Store would be a locked one.
 	w.status, w.written, w.late = atomic.Int32{}, atomic.Int64{}, atomic.Bool{}
-	w.hijacked = false
+	w.hijacked, w.recycle = false, false
 	w.detacher, w.shared = nil, nil
 	if len(w.before) > 0 {
 		clear(w.before)
@@ -95,6 +97,9 @@ func (w *writer) detach() {
 
 // Unwrap is for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.inner }
+
+// MayRecycle is for the function of that name. The engine is told when the chain ends.
+func (w *writer) MayRecycle() { w.recycle = true }
 
 // Header is the engine's, or the handler's own if the answer can expire; once it
 // is late, one that goes nowhere.
@@ -174,6 +179,37 @@ func (w *writer) writeHeader(status int) {
 	h := w.inner.Header()
 	clear(h)
 	maps.Copy(h, before)
+}
+
+// fieldWriter is an engine's ResponseWriter that takes fields as they came from
+// elsewhere, without strings and a map.
+type fieldWriter interface {
+	WriteFields(status int, fields []semantics.Field)
+}
+
+// WriteFields is WriteHeader for an answer that is passed on: fields go out besides
+// those of the header map, which stages have set and which come before any of the
+// same name. They are copied.
+func (w *writer) WriteFields(status int, fields []semantics.Field) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f, ok := w.inner.(fieldWriter)
+	if w.late.Load() {
+		return
+	}
+	if !ok || w.isolated || status < 200 {
+		h := (&plain{w}).Header()
+		for i := range fields {
+			name := semantics.CanonicalName(fields[i].Name)
+			h[name] = append(h[name], string(fields[i].Value))
+		}
+		w.writeHeader(status)
+		return
+	}
+	if w.status.CompareAndSwap(0, int32(status)) {
+		w.x.chain.head(w.x, status)
+	}
+	f.WriteFields(status, fields)
 }
 
 // finish lets the engine know of trailers, which a handler sets in its map behind
@@ -303,11 +339,12 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // expire ends the answer of a handler that is late, by t's own if nothing was
 // sent; else the writes that wait are ended, and cut tells that the answer is not
-// whole. Later calls of the handler get http.ErrHandlerTimeout.
+// whole. Later calls of the handler get http.ErrHandlerTimeout. A handler that has
+// said 504 itself is left alone: it has said it all, and is about to return.
 func (w *writer) expire(t *Timeout) (expired, cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.hijacked || w.late.Load() {
+	if w.hijacked || w.late.Load() || w.status.Load() == http.StatusGatewayTimeout {
 		return false, false
 	}
 	w.late.Store(true)

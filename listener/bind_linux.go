@@ -166,25 +166,20 @@ func adopt(l net.Listener) (*Group, error) {
 	if err = errors.Join(err, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", dupErr)); err != nil {
 		return nil, fmt.Errorf("adopt %s: %w", l.Addr(), err)
 	}
-	g, err := groupOf(l.Addr(), fd)
+	cfg, err := Config{Network: l.Addr().Network(), Address: l.Addr().String(), Sockets: 1}.complete()
 	if err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	return g, nil
+	return groupOf(cfg, l.Addr(), fd), nil
 }
 
 // groupOf makes a listening group of descriptors on one address.
-func groupOf(addr net.Addr, fds ...int) (*Group, error) {
-	_, isUnix := addr.(*net.UnixAddr)
+func groupOf(cfg Config, addr net.Addr, fds ...int) *Group {
 	sockets := make([]*Socket, len(fds))
 	for i, fd := range fds {
-		sockets[i] = newSocket(fd, i, isUnix)
-	}
-	cfg, err := Config{Network: addr.Network(), Address: addr.String(), Sockets: len(fds)}.complete()
-	if err != nil {
-		return nil, err
+		sockets[i] = newSocket(fd, i, cfg.isUnix())
 	}
 	g := newGroup(cfg, addr, sockets)
 	g.listening = true
-	return g, nil
+	return g
 }

@@ -3,6 +3,7 @@ package listener
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -97,22 +98,56 @@ func childHold(address string) error {
 	return g.Close()
 }
 
-// childInherit says what it has inherited and serves on all of it.
+// childInherit takes all that it inherits, says what that was, and serves on it.
 func childInherit() error {
-	groups, err := Inherited()
+	in, err := Inherit()
 	fmt.Println("error:", err)
-	fmt.Println("groups:", len(groups))
-	for _, g := range groups {
-		fmt.Println(g.Name(), g.Addr(), len(g.Sockets()))
+	if err != nil {
+		return nil
+	}
+	var groups []*Group
+	for _, name := range []string{"web", "admin"} {
+		g, err := in.Group(name, Config{})
+		if err != nil {
+			return err
+		}
+		fmt.Println(g.Name(), g.Addr(), len(g.Sockets()), g.Shared())
+		groups = append(groups, g)
 		go serveEcho(g, 0)
 	}
-	again, err := Inherited()
-	fmt.Println("again:", len(again), err, os.Getenv(envFDs))
+	for _, name := range []string{"web", "quic", "idle", "file", "two", "none"} {
+		_, err := in.Group(name, Config{})
+		fmt.Println(err)
+	}
+	packets, err := in.Packets("quic", PacketConfig{})
+	if err != nil {
+		return err
+	}
+	fmt.Println("packets:", packets.Addr(), len(packets.Conns()))
+	_, err = in.Packets("admin", PacketConfig{})
+	fmt.Println(err)
+	unused := in.Close()
+	fmt.Println(len(unused), strings.Join(unused, "; "))
+	_, err = in.Group("two", Config{})
+	fmt.Println(err)
+	again, err := Inherit()
+	fmt.Println("again:", len(again.Close()), err, os.Getenv(envFDs), os.Getenv(envNames), os.Getenv(envPID))
+	fmt.Println("left to children:", leftToChildren())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	for _, g := range groups {
-		err = g.Close()
+		err = errors.Join(err, g.Close())
 	}
-	return err
+	return errors.Join(err, packets.Close())
+}
+
+// leftToChildren counts the descriptors that a process started from here would have.
+func leftToChildren() (n int) {
+	for fd := firstInherited; fd < 64; fd++ {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // childScarce serves with few descriptors and tells, at the end, what it cost.

@@ -13,8 +13,8 @@
 //
 // [Bind] and [Group.Listen] are apart so that a taken port is told before
 // anything else is built, while nobody connects before all of it is ready.
-// [Inherited] adopts sockets of a service manager or predecessor,
-// [FromListener] a listener of package net.
+// [Inherit] takes over sockets of a service manager or predecessor, by name;
+// [FromListener] adopts a listener of package net.
 //
 // # System calls per connection
 //
@@ -66,6 +66,17 @@
 // net.ErrClosed. An event loop takes the same steps by [Group.Quiesce],
 // [Group.RoundTrip], Socket.Accept until EAGAIN, and Close.
 //
+// # PROXY protocol
+//
+// [ParseProxyHeader] reads the header by which a proxy that passes bytes on tells
+// whose they are, and [Proxies] knows whose connections begin with one: those of
+// listed addresses must, all others are what they seem. A group accepts such
+// connections like any other. Who serves them reads the header before all else
+// (package serve does), from the socket's queue by a look that leaves it there, or
+// by [ReadProxyHeader], which takes no byte too many; so nothing has to be handed
+// on beside the connection. A [Gate] counts them as nobody's until then:
+// Gate.Identify.
+//
 // # UDP, for HTTP/3
 //
 // A [PacketGroup] is N UDP sockets on one address. UDP has no connections, so
@@ -85,6 +96,7 @@
 //	silent peer           2 min              keep-alive after 60 s, then 4 probes 15 s apart; TCP_USER_TIMEOUT for
 //	                                         sent bytes. Routers forget flows after minutes: 60 s keeps them
 //	                                         alive, and is what a tunnel needs (TestOptionsAreInherited)
+//	PROXY header          536 B, 3 s         the least segment; one lost segment (TestParseProxyHeader)
 //	back-off              5 ms to 1 s        TestBackoff, TestOutOfDescriptors
 //	shedding              after 10 s, 64 at  TestSpareShedsWhenNothingElseHelps
 //	                      a time

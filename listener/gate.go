@@ -2,7 +2,9 @@ package listener
 
 import (
 	"hash/maphash"
+	"math"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -62,16 +64,21 @@ type GateConfig struct {
 // bounded by the most clients that were connected at one time, which Total bounds.
 type Gate struct {
 	// Immutable after NewGate.
-	total     int64 // negative: none
-	perClient int32 // negative: none
-	loopback  bool
-	exempt    []netip.Prefix
-	seed      maphash.Seed
+	loopback bool
+	seed     maphash.Seed
 
 	// Atomic; written by any goroutine.
-	open atomic.Int64
+	open     atomic.Int64
+	ceilings atomic.Pointer[ceilings]
 
 	shards [gateShards]gateShard
+}
+
+// ceilings are what Set changes. They are not changed in place.
+type ceilings struct {
+	total     int64 // negative: none
+	perClient int32 // negative: none
+	exempt    []netip.Prefix
 }
 
 // gateShard counts the connections of some clients.
@@ -90,36 +97,57 @@ type client struct {
 
 // NewGate makes a gate.
 func NewGate(cfg GateConfig) *Gate {
-	g := &Gate{
-		total: int64(cfg.Total), perClient: int32(min(cfg.PerClient, 1<<30)),
-		loopback: cfg.LimitLoopback, exempt: append([]netip.Prefix(nil), cfg.Exempt...),
-		seed: maphash.MakeSeed(),
-	}
-	if g.total == 0 {
-		g.total = int64(ConnectionCeiling())
-	}
-	if cfg.PerClient == 0 {
-		g.perClient = DefaultPerClient
-	}
+	g := &Gate{loopback: cfg.LimitLoopback, seed: maphash.MakeSeed()}
+	g.Set(cfg)
 	for i := range g.shards {
 		g.shards[i].open = make(map[client]int32)
 	}
 	return g
 }
 
+// Set changes the ceilings for connections from now on; those that are open stay,
+// and count. LimitLoopback remains as it was. Any goroutine may call it.
+func (g *Gate) Set(cfg GateConfig) {
+	c := &ceilings{total: int64(cfg.Total), perClient: int32(min(cfg.PerClient, 1<<30)), exempt: slices.Clone(cfg.Exempt)}
+	if cfg.Total == 0 {
+		c.total = int64(ConnectionCeiling())
+	}
+	if cfg.PerClient == 0 {
+		c.perClient = DefaultPerClient
+	}
+	g.ceilings.Store(c)
+}
+
 // Admit counts a connection from addr, unless a ceiling is reached. The zero
-// Addr (a unix socket) has no ceiling of its own. Every Admitted needs one
-// Release with the same address.
+// Addr (a unix socket, or a client not known yet) has no ceiling of its own. Every
+// Admitted needs one Release with the same address.
 func (g *Gate) Admit(addr netip.Addr) Verdict {
-	if n := g.open.Add(1); g.total >= 0 && n > g.total {
+	c := g.ceilings.Load()
+	if n := g.open.Add(1); c.total >= 0 && n > c.total {
 		g.open.Add(-1)
 		return RefusedTotal
 	}
-	if !g.limits(addr) {
+	v := g.identify(c, addr)
+	if v != Admitted {
+		g.open.Add(-1)
+	}
+	return v
+}
+
+// Identify tells whose a connection is that was admitted under the zero Addr: from
+// here on it is addr's, and so is its Release. RefusedClient: addr has as many as
+// it may, and the connection is nobody's still.
+func (g *Gate) Identify(addr netip.Addr) Verdict { return g.identify(g.ceilings.Load(), addr) }
+
+func (g *Gate) identify(c *ceilings, addr netip.Addr) Verdict {
+	if !g.counts(addr) {
 		return Admitted
 	}
-	if !g.admitClient(clientOf(addr)) {
-		g.open.Add(-1)
+	most := c.perClient
+	if most < 0 || c.exempts(addr) {
+		most = math.MaxInt32
+	}
+	if !g.admitClient(clientOf(addr), most) {
 		return RefusedClient
 	}
 	return Admitted
@@ -130,7 +158,7 @@ func (g *Gate) Release(addr netip.Addr) {
 	if g.open.Add(-1) < 0 {
 		panic("BUG: listener.Gate: Release without Admit")
 	}
-	if !g.limits(addr) {
+	if !g.counts(addr) {
 		return
 	}
 	c := clientOf(addr)
@@ -151,35 +179,30 @@ func (g *Gate) Release(addr netip.Addr) {
 func (g *Gate) Open() int { return int(g.open.Load()) }
 
 // Total is the ceiling of all connections, negative if there is none.
-func (g *Gate) Total() int { return int(g.total) }
+func (g *Gate) Total() int { return int(g.ceilings.Load().total) }
 
-func (g *Gate) admitClient(c client) bool {
+func (g *Gate) admitClient(c client, most int32) bool {
 	s := g.shard(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := s.open[c]
-	if n >= g.perClient {
+	if n >= most {
 		return false
 	}
 	s.open[c] = n + 1
 	return true
 }
 
-// limits reports whether addr has a ceiling of its own.
-func (g *Gate) limits(addr netip.Addr) bool {
-	if g.perClient < 0 || !addr.IsValid() {
-		return false
-	}
-	addr = addr.Unmap()
-	if addr.IsLoopback() && !g.loopback {
-		return false
-	}
-	for _, p := range g.exempt {
-		if p.Contains(addr.WithZone("")) {
-			return false
-		}
-	}
-	return true
+// counts reports whether addr is counted by itself. That must not depend on what
+// Set changes: a Release finds what its Admit has counted.
+func (g *Gate) counts(addr netip.Addr) bool {
+	return addr.IsValid() && (g.loopback || !addr.Unmap().IsLoopback())
+}
+
+// exempts reports whether addr has no ceiling of its own.
+func (c *ceilings) exempts(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	return slices.ContainsFunc(c.exempt, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 func (g *Gate) shard(c client) *gateShard {

@@ -125,3 +125,35 @@ func BenchmarkGate(b *testing.B) {
 		})
 	}
 }
+
+// TestGateSet: other ceilings hold for what comes from now on, and every Release
+// finds its Admit, whatever was set in between.
+func TestGateSet(t *testing.T) {
+	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+	g := NewGate(GateConfig{Total: -1, PerClient: -1})
+	want := func(why string, addr netip.Addr, v Verdict) {
+		t.Helper()
+		if got := g.Admit(addr); got != v {
+			t.Fatalf("%s: %v, want %v", why, got, v)
+		}
+	}
+	want("no ceiling", a, Admitted)
+	want("no ceiling", a, Admitted)
+	g.Set(GateConfig{Total: 4, PerClient: 2})
+	want("what is open counts", a, RefusedClient)
+	g.Set(GateConfig{Total: 4, PerClient: 2, Exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	want("exempt", a, Admitted)
+	want("another client", b, Admitted)
+	want("all", b, RefusedTotal)
+	g.Set(GateConfig{Total: -1, PerClient: 1})
+	want("a lower ceiling", b, RefusedClient)
+	for range 3 {
+		g.Release(a)
+	}
+	g.Release(b)
+	want("all are gone", b, Admitted)
+	g.Release(b)
+	if g.Open() != 0 {
+		t.Errorf("%d are open", g.Open())
+	}
+}

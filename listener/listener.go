@@ -130,12 +130,19 @@ func (g *Group) Sockets() []*Socket { return g.sockets }
 // from them: a successor they were handed to, or a service manager. Close then
 // leaves alone what all holders have in common: it does not quiesce the
 // sockets, leaves the queues to the other process and keeps a unix socket's file.
-// Groups of Inherited begin like this.
+// Groups of an Inheritance begin like this.
 func (g *Group) Share() { g.setShared(true) }
 
 // Claim undoes Share: this process is the only one with the sockets, so Close
 // is to drain them.
 func (g *Group) Claim() { g.setShared(false) }
+
+// Shared tells whether Share holds.
+func (g *Group) Shared() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shared
+}
 
 func (g *Group) setShared(shared bool) {
 	g.mu.Lock()

@@ -5,7 +5,6 @@ package listener
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 )
 
@@ -46,12 +45,14 @@ func adopt(l net.Listener) (*Group, error) {
 	return g, nil
 }
 
-// adoptInherited: no service manager of these systems passes descriptors so.
-func adoptInherited(fds []inheritedFD) ([]*Group, error) {
-	if len(fds) == 0 {
-		return nil, nil
-	}
-	return nil, fmt.Errorf("inherit sockets: %w", errors.ErrUnsupported)
+// No service manager of these systems passes descriptors so.
+func (i *inherited) inspect() bool { return true }
+func (i *inherited) close()        {}
+
+func adoptStreams([]inherited, Config) (*Group, error) { return nil, errors.ErrUnsupported }
+
+func adoptPackets([]inherited, PacketConfig) (*PacketGroup, error) {
+	return nil, errors.ErrUnsupported
 }
 
 // ConnectionCeiling is the number of connections to hold at most (rule S-4);

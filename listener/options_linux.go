@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"errors"
 	"os"
 	"time"
 
@@ -33,8 +34,16 @@ func setOptions(fd int, cfg *Config, e endpoint) error {
 			return os.NewSyscallError("setsockopt SO_REUSEPORT", err)
 		}
 	}
+	return setAll(fd, connOptions(cfg))
+}
+
+// connOptions are what connections inherit from their listening socket.
+func connOptions(cfg *Config) []option {
+	if cfg.isUnix() {
+		return nil
+	}
 	alive := cfg.KeepAliveIdle > 0
-	return setAll(fd, []option{
+	return []option{
 		{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1, !cfg.Nagle},
 		{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1, alive},
 		{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, wholeSeconds(cfg.KeepAliveIdle), alive},
@@ -43,7 +52,22 @@ func setOptions(fd int, cfg *Config, e endpoint) error {
 		{"TCP_USER_TIMEOUT", unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int((cfg.UserTimeout + time.Millisecond - 1) / time.Millisecond), cfg.UserTimeout > 0},
 		{"TCP_NOTSENT_LOWAT", unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, cfg.NotSentLowat, cfg.NotSentLowat > 0},
 		{"TCP_DEFER_ACCEPT", unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, wholeSeconds(cfg.DeferAccept), cfg.DeferAccept > 0},
-	})
+	}
+}
+
+// setKnown sets the options that a socket of somebody else's making has; of those it
+// has not (MPTCP, for one, lacks some) it returns the names.
+func setKnown(fd int, options []option) (lacks []string, err error) {
+	for _, o := range options {
+		err := setAll(fd, []option{o})
+		switch {
+		case errors.Is(err, unix.ENOPROTOOPT), errors.Is(err, unix.EOPNOTSUPP):
+			lacks = append(lacks, o.name)
+		case err != nil:
+			return nil, err
+		}
+	}
+	return lacks, nil
 }
 
 // setFamilyOptions sets what decides which addresses collide.

@@ -134,6 +134,11 @@ func bindPacketSocket(cfg *PacketConfig, e endpoint, fd int) (*net.UDPConn, erro
 		_ = unix.Close(fd)
 		return nil, err
 	}
+	return packetConn(fd)
+}
+
+// packetConn puts a UDP socket, which is no longer the caller's, in Go's poller.
+func packetConn(fd int) (*net.UDPConn, error) {
 	file := os.NewFile(uintptr(fd), "udp socket")
 	defer file.Close() // the connection has a duplicate
 	c, err := net.FilePacketConn(file)

@@ -34,17 +34,20 @@ type form struct {
 	http3  bool
 	secure bool
 	loop   serve.EventLoopMode
+	tasks  bool // handlers run as tasks
 }
 
 var forms = []form{
 	{name: "net/http", oracle: true},
 	{name: "event loop"},
 	{name: "event loop TLS", secure: true},
+	{name: "event loop tasks", tasks: true},
 	{name: "portable", loop: serve.EventLoopOff},
 
 	{name: "net/http h2", oracle: true, http2: true, secure: true},
 	{name: "h2", http2: true, secure: true},
 	{name: "h2c", http2: true},
+	{name: "h2 tasks", http2: true, secure: true, tasks: true},
 	{name: "h2 portable", http2: true, secure: true, loop: serve.EventLoopOff},
 	{name: "h2c portable", http2: true, loop: serve.EventLoopOff},
 	{name: "h3", http3: true, secure: true}, // of which net/http has none: HTTP/2's messages in other words (inHTTP3)
@@ -268,7 +271,7 @@ func (x *compat) start(h http.Handler) (addr, url string) {
 		return x.startOracle(counted)
 	}
 	s := &serve.Server{Handler: counted, TLSConfig: serverTLS(), Options: serve.ServerOptions{
-		EventLoop: x.loop, ErrorLog: quiet(),
+		EventLoop: x.loop, Tasks: x.tasks, ErrorLog: quiet(),
 		BaseContext: x.settings.baseContext, ConnContext: x.settings.connContext, ConnState: x.settings.connState,
 	}}
 	if x.http3 {

@@ -26,6 +26,9 @@ type Config struct {
 	// the last step of the start. Without any, nothing listens.
 	Plain, Secure []net.Listener
 	Packets       []*listener.PacketGroup
+	// Endpoints are further addresses, each with TLS of its own. They are opened
+	// at the start; GenericServer.Open takes more.
+	Endpoints []*Endpoint
 	// TLSConfig is for Secure and Packets.
 	TLSConfig *tls.Config
 	// Options tune the engines.
@@ -77,8 +80,8 @@ type Config struct {
 	// If nil, nothing is waited for but connections.
 	Requests, LongRunning RequestGroup
 	// InFlight tells DrainStatus how many handlers run, and what the drain waits
-	// for. If nil, nothing is told.
-	InFlight func() (running int, stragglers []handler.Straggler)
+	// for (handler.Registry.InFlight). If nil, nothing is told.
+	InFlight func() handler.InFlight
 	// Audit takes events from before the start, and is stopped behind the last
 	// request. If nil, there is none.
 	Audit AuditBackend
@@ -163,7 +166,9 @@ func (c *completedConfig) completeServing() {
 }
 
 // listens tells whether there is anything to listen on.
-func (c *completedConfig) listens() bool { return len(c.Plain)+len(c.Secure)+len(c.Packets) > 0 }
+func (c *completedConfig) listens() bool {
+	return len(c.Plain)+len(c.Secure)+len(c.Packets)+len(c.Endpoints) > 0
+}
 
 // validate tells all that is wrong.
 func (c *completedConfig) validate() error {
@@ -177,6 +182,7 @@ func (c *completedConfig) validate() error {
 		fault(l == nil, errNilListener)
 	}
 	fault(slices.Contains(c.Packets, nil), errNilListener)
+	fault(slices.Contains(c.Endpoints, nil), errNilListener)
 	fault(len(c.Secure)+len(c.Packets) > 0 && !hasCertificate(c.TLSConfig), errNoCert)
 	fault(c.ShutdownTimeout < 0, fmt.Errorf("ShutdownTimeout is %v; it must be positive, there is no stop without a bound", c.ShutdownTimeout))
 	fault(c.ShutdownDelayDuration < 0, fmt.Errorf("ShutdownDelayDuration is %v; it must not be negative", c.ShutdownDelayDuration))

@@ -23,11 +23,14 @@ type conn struct {
 	tls    *tls.Conn // nil: clear
 	link   *link     // what tls reads and writes
 	engine protocol  // nil: not negotiated yet
+	awaits bool      // its PROXY header
 
 	// Of the write half, whose lock is the engine's.
 	encrypted int         // bytes given to tls, until it makes full records
 	corked    bool        // WriteMore has left a part in the cork
 	chosen    atomic.Bool // engine is set: for those who do not own the connection
+
+	counted atomic.Int32 // version that it is counted as, in part.speak; versionNone: none yet, or no more
 }
 
 var (
@@ -39,16 +42,27 @@ var (
 // open makes the driver of an accepted connection. It runs on the leader.
 func (p *part) open(sc *shard.Conn) shard.Driver {
 	c := &conn{Conn: sc, part: p}
-	if p.svc.tlsConfig == nil {
-		c.choose("")
-		return c
-	}
-	c.link = &link{c: c}
-	c.tls = tls.Server(c.link, p.svc.tlsConfig)
-	if t := p.svc.srv.Options.handshakeTimeout(); t > 0 {
-		sc.SetTimer(sc.Now().Add(t))
+	switch {
+	case !sc.Proxied():
+		c.begin()
+	case !c.awaitHeader():
+		return nil
 	}
 	return c
+}
+
+// begin is the begin of what the client says: TLS, or HTTP.
+func (c *conn) begin() {
+	svc := c.part.svc
+	if svc.tlsConfig == nil {
+		c.choose("")
+		return
+	}
+	c.link = &link{c: c}
+	c.tls = tls.Server(c.link, svc.tlsConfig)
+	if t := svc.srv.Options.handshakeTimeout(); t > 0 {
+		c.Conn.SetTimer(c.Conn.Now().Add(t))
+	}
 }
 
 // choose makes the engine for the protocol that was negotiated.
@@ -61,8 +75,10 @@ func (c *conn) choose(alpn string) {
 	}
 	switch c.part.svc.srv.Options.negotiate(c.tls != nil, alpn) {
 	case versionHTTP1:
+		c.count(versionHTTP1)
 		c.engine = h1.NewConn(c.part.h1, c, h1.Attachment{Context: ctx, TLS: state})
 	case versionHTTP2:
+		c.count(versionHTTP2)
 		c.Share()
 		c.engine = h2.NewConn(c.part.h2, h2Host{c}, h2.Attachment{Context: ctx, TLS: state})
 	default:
@@ -70,6 +86,17 @@ func (c *conn) choose(alpn string) {
 		return
 	}
 	c.chosen.Store(true)
+}
+
+// count makes it one of the open connections of v; of versionNone: of none. It is
+// called by the owner, and by a handler that hijacks while a cut closes.
+func (c *conn) count(v version) {
+	if v != versionNone {
+		c.part.speak[v].Add(1)
+	}
+	if was := c.counted.Swap(int32(v)); was != int32(versionNone) {
+		c.part.speak[was].Add(-1)
+	}
 }
 
 // prefaceReader is a Host that can change from HTTP/1 to HTTP/2.
@@ -83,6 +110,7 @@ func switchToHTTP2(host h1.Host, read *bufpool.Buffer) { host.(prefaceReader).sw
 // switchToHTTP2 puts the HTTP/2 engine in place of the HTTP/1 engine, in its step.
 func (c *conn) switchToHTTP2(read *bufpool.Buffer) {
 	c.Share()
+	c.count(versionHTTP2)
 	engine := h2.NewConn(c.part.h2, h2Host{c}, h2.Attachment{Context: c.part.svc.context(c.face())})
 	engine.Preread(read)
 	c.engine = engine
@@ -110,6 +138,8 @@ func (c *conn) OnReadable(now time.Time) {
 		e := c.engine
 		e.OnReadable(now)
 		c.follow(e, now)
+	case c.awaits:
+		c.takeHeader(now)
 	case c.link != nil && !c.link.begun:
 		c.startHandshake()
 	}
@@ -122,9 +152,17 @@ func (c *conn) OnWritable(now time.Time) {
 	}
 }
 
+// OnResume: only HTTP/1's handlers run as tasks.
+func (c *conn) OnResume(now time.Time) {
+	e := c.engine
+	e.(*h1.Conn).OnResume(now)
+	c.follow(e, now)
+}
+
 func (c *conn) OnTimer(now time.Time) {
-	if c.engine == nil {
-		c.Conn.Done(os.ErrDeadlineExceeded) // no ClientHello came
+	if c.engine == nil { // no ClientHello came, or header
+		c.countHeader(os.ErrDeadlineExceeded)
+		c.Conn.Done(os.ErrDeadlineExceeded)
 		return
 	}
 	e := c.engine
@@ -157,11 +195,14 @@ func (c *conn) Drain(now time.Time) {
 		e.Drain(now)
 		c.follow(e, now)
 	}
-	// A handshake goes on under its own deadline; its engine drains then.
+	// A header or handshake is waited for until its own deadline; the engine
+	// drains then.
 }
 
 // Close ends the engine; the shard closes the descriptor.
 func (c *conn) Close() error {
+	c.endWait()
+	c.count(versionNone)
 	if c.engine != nil {
 		return c.engine.Close()
 	}
@@ -192,18 +233,27 @@ func (c *conn) readAs(p []byte, wouldBlock error) (int, error) {
 	return 0, err
 }
 
-// tlsWrite bounds what is encrypted for one system call: three full records
-// and their frames fit a 64 KiB buffer.
-const tlsWrite = 48 << 10
+const (
+	tlsRecord = 16 << 10 // RFC 8446 §5.1
+	// tlsBoost is what crypto/tls has sent, at least, when it makes all records
+	// as large as they may be; before, the first of a connection are small.
+	tlsBoost = 256 << 10
+	// tlsCork bounds what small records are gathered for one system call: with
+	// their frames they fit a 64 KiB buffer.
+	tlsCork = 48 << 10
+)
 
-// Write sends p; under TLS all its records leave in one system call.
+// Write sends p.
 func (c *conn) Write(p []byte) (int, error) {
-	if c.tls == nil {
+	switch {
+	case c.tls == nil:
 		return c.Conn.Write(p)
+	case c.encrypted >= tlsBoost && !c.corked:
+		return c.writeFull(p, false)
 	}
 	for rest := p; len(rest) > 0; {
-		n := min(len(rest), tlsWrite)
-		if err := c.writeRecords(rest[:n]); err != nil {
+		n := min(len(rest), tlsCork)
+		if err := c.writeCorked(rest[:n]); err != nil {
 			return len(p) - len(rest), err
 		}
 		rest = rest[n:]
@@ -211,20 +261,28 @@ func (c *conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-const (
-	tlsRecord = 16 << 10 // RFC 8446 §5.1
-	// tlsBoost is what crypto/tls has sent, at least, when it makes all records
-	// as large as they may be; before, the first of a connection are small.
-	tlsBoost = 256 << 10
-)
-
-// writeRecords encrypts and sends p. What makes one record needs no cork, and
-// goes to the socket from where it was encrypted (BenchmarkHelloH2/h2).
-func (c *conn) writeRecords(p []byte) error {
-	if c.encrypted >= tlsBoost && len(p) <= tlsRecord && !c.corked {
-		_, err := c.tls.Write(p)
-		return err
+// writeFull sends p in full records, each from where it was encrypted: a send
+// with MSG_MORE costs less than the copy that would join it to the next
+// (BenchmarkBodyTLS). more: so does the last.
+func (c *conn) writeFull(p []byte, more bool) (n int, err error) {
+	if last := max(len(p)-1, 0) / tlsRecord * tlsRecord; last > 0 && !more {
+		c.link.more.Store(true)
+		n, err = c.tls.Write(p[:last])
+		p = p[last:]
 	}
+	c.link.more.Store(more)
+	if err == nil {
+		var m int
+		m, err = c.tls.Write(p)
+		n += m
+	}
+	c.link.more.Store(false)
+	return n, err
+}
+
+// writeCorked sends p, at most tlsCork, whose small records leave in one system
+// call.
+func (c *conn) writeCorked(p []byte) error {
 	c.encrypted += len(p)
 	c.Cork()
 	c.corked = false
@@ -236,12 +294,15 @@ func (c *conn) writeRecords(p []byte) error {
 
 // WriteMore is Write with more to come at once.
 func (c *conn) WriteMore(p []byte) (int, error) {
-	if c.tls == nil {
+	switch {
+	case c.tls == nil:
 		return c.Conn.WriteMore(p)
-	}
-	if len(p) > tlsWrite {
+	case c.encrypted >= tlsBoost && !c.corked:
+		return c.writeFull(p, true)
+	case len(p) > tlsCork:
 		return c.Write(p)
 	}
+	c.encrypted += len(p)
 	c.Cork() // the next Write lets it out
 	c.corked = true
 	return c.tls.Write(p)
@@ -306,6 +367,9 @@ func (c *conn) Done(err error) {
 // connection beneath it from here on.
 func (c *conn) Hijack() (net.Conn, error) {
 	plain, err := c.Conn.Hijack()
+	if err == nil {
+		c.count(versionNone)
+	}
 	if err != nil || c.tls == nil {
 		return plain, err
 	}
@@ -314,6 +378,20 @@ func (c *conn) Hijack() (net.Conn, error) {
 }
 
 func (c *conn) SetState(s http.ConnState) { c.Conn.SetState(s) }
+
+// RunTask: see h1.Host.
+func (c *conn) RunTask(r interface{ Run() }) (parked bool) { return c.Conn.RunTask(r) }
+
+// ContextValue gives a request's handler the task that it runs as.
+func (c *conn) ContextValue(key any) (any, bool) {
+	if _, ok := key.(shard.TaskKey); !ok {
+		return nil, false
+	}
+	if t := c.Task(); t != nil {
+		return t, true
+	}
+	return c.PlainTask(), true
+}
 
 // context is the parent of a connection's request contexts.
 func (svc *service) context(c net.Conn) context.Context {

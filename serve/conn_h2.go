@@ -21,3 +21,21 @@ func (h h2Host) LeadTurn(t h2.Turn) { h.conn.LeadTurn(shard.Turn(t)) }
 func (h h2Host) Leading(t h2.Turn) bool { return h.conn.Leading(shard.Turn(t)) }
 
 func (h h2Host) TurnClock(t h2.Turn) time.Time { return h.conn.TurnClock(shard.Turn(t)) }
+
+// ContextValue gives a handler the task that it runs as, or one of the goroutine
+// form.
+func (h h2Host) ContextValue(key any, t h2.Turn, task h2.Task) (any, bool) {
+	if _, ok := key.(shard.TaskKey); !ok {
+		return nil, false
+	}
+	if task != nil {
+		return task, true
+	}
+	return h.NewTask(shard.Turn(t)), true
+}
+
+func (h h2Host) RunTask(r h2.TaskRunner) (parked, inline bool) {
+	t := h.NewTurnTask()
+	r.SetTask(t)
+	return h.RunTurn(t, r)
+}

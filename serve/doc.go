@@ -7,8 +7,8 @@
 //
 // # Life of a connection
 //
-// A shard accepts (listener, shard), TLS is shaken hands on a bounded set of
-// goroutines (tls.go), the protocol is chosen in one switch (negotiate.go),
+// A shard accepts (listener, shard), a listed proxy tells whose the connection is
+// (proxied.go), TLS is shaken hands on a bounded set of goroutines (tls.go), the protocol is chosen in one switch (negotiate.go),
 // and the engine serves (h1, h2). HTTP/3 has sockets and loops of its own
 // (http3.go, h3). At the stop, drain.go draws the timeline.
 //

@@ -57,7 +57,7 @@ func (s *Server) beginDrain() {
 	for _, sh := range shards {
 		sh.Drain()
 	}
-	s.portables.drain()
+	s.portables.drain(nil)
 }
 
 // stopListening takes what the kernel has completed out of the queues, and
@@ -156,7 +156,7 @@ func (s *Server) Close() error {
 		})
 	}
 	cut.Wait()
-	s.stats.Cut.Add(int64(s.portables.cut()))
+	s.stats.Cut.Add(int64(s.portables.cut(nil)))
 	s.endShards()
 	return nil
 }

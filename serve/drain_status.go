@@ -14,13 +14,15 @@ const (
 )
 
 // DrainStatus tells how far the server's stop is, for handler.Drainz. It may be
-// asked at any time. Connections are counted as "tcp" (HTTP/1 and HTTP/2) and
-// "h3".
+// asked at any time. Connections are counted as "h1", "h2", "h3", and "handshake"
+// while it is not known which.
 func (s *GenericServer) DrainStatus() handler.DrainStatus {
-	d := handler.DrainStatus{Phase: phaseStarting, Connections: map[string]int{"tcp": 0, "h3": 0}, Left: -1}
+	d := handler.DrainStatus{Phase: phaseStarting, Left: -1}
 	if f := s.config.InFlight; f != nil {
-		d.InFlight, d.Stragglers = f()
+		now := f()
+		d.InFlight, d.InFlightByProtocol, d.Stragglers = now.Running, now.ByProtocol, now.Stragglers
 	}
+	d.Connections = s.Stats().byProtocol()
 	r := s.run.Load()
 	if r == nil {
 		return d
@@ -29,13 +31,21 @@ func (s *GenericServer) DrainStatus() handler.DrainStatus {
 	if p := s.phase.Load(); p != nil {
 		d.Phase = *p
 	}
-	n := r.http.Stats()
-	d.Connections["h3"] = int(n.HTTP3Connections)
-	d.Connections["tcp"] = int(n.Connections - n.HTTP3Connections)
+	d.Cut = s.atCut.Load()
 	if end := s.stopEnd.Load(); end != nil && d.Phase != phaseStopped {
 		d.Left = max(0, time.Until(*end))
 	}
 	return d
+}
+
+// byProtocol are the open connections as DrainStatus has them.
+func (n Snapshot) byProtocol() map[string]int {
+	chosen := n.HTTP1Connections + n.HTTP2Connections + n.HTTP3Connections
+	return map[string]int{
+		"h1": int(n.HTTP1Connections), "h2": int(n.HTTP2Connections), "h3": int(n.HTTP3Connections),
+		// The sums are not of one instant.
+		"handshake": int(max(0, n.Connections-chosen)),
+	}
 }
 
 // Stats are the counters of the server's engines.

@@ -47,7 +47,7 @@ type running struct {
 	ended  chan error // Serve's answer
 }
 
-func startServer(t *testing.T, h http.HandlerFunc, secure bool, opts serve.ServerOptions) *running {
+func startServer(t testing.TB, h http.HandlerFunc, secure bool, opts serve.ServerOptions) *running {
 	t.Helper()
 	group, err := listener.Listen(context.Background(), listener.Config{Network: "tcp", Address: "127.0.0.1:0"})
 	if err != nil {

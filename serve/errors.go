@@ -18,5 +18,6 @@ var (
 	errNoCert       = errors.New("TLS needs a certificate: set TLSConfig.Certificates or GetCertificate, or give certificate and key files")
 	errHandshakes   = errors.New("serve: too many TLS handshakes at once")
 	errNoProtocol   = errors.New("serve: DisableHTTP1 and DisableHTTP2 leave no protocol; clear one of them")
+	errPerClient    = errors.New("serve: the client has as many connections as it may")
 	errNotThisProto = errors.New("serve: the peer speaks a protocol that is not offered")
 )

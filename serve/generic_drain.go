@@ -160,9 +160,17 @@ func (r *genericRun) drainRequestsFirst(ctx context.Context) error {
 // stopListening begins the drain of connections and lets no more in.
 func (r *genericRun) stopListening() {
 	r.endServing()
+	r.endOpening()
 	r.http.beginDrain()
 	r.http.stopListening()
 	r.s.signals.HTTPServerStoppedListening.Signal()
+}
+
+// endOpening lets no further endpoint come.
+func (r *genericRun) endOpening() {
+	r.opening.Lock()
+	defer r.opening.Unlock()
+	r.ended = true
 }
 
 // drainRequests waits for what is under way. Long-running requests have a grace
@@ -195,7 +203,7 @@ func (r *genericRun) wait(ctx context.Context, what string, group RequestGroup) 
 func (r *genericRun) awaitConnections(ctx context.Context) error {
 	err := r.http.awaitDrained(ctx)
 	if err != nil {
-		_ = r.http.Close() // it has no error
+		r.cutRest()
 	}
 	report := r.http.DrainReport()
 	if info := r.s.config.SecureServing; info != nil && info.Stopped != nil {
@@ -205,6 +213,15 @@ func (r *genericRun) awaitConnections(ctx context.Context) error {
 		return nil
 	}
 	return &CutError{Timeout: r.s.config.ShutdownTimeout, Cut: report.Cut}
+}
+
+// cutRest ends what is left, and notes what that was.
+func (r *genericRun) cutRest() {
+	left := r.s.DrainStatus()
+	_ = r.http.Close() // it has no error
+	if r.http.DrainReport().Cut > 0 {
+		r.s.atCut.Store(&left)
+	}
 }
 
 func (r *genericRun) stopAudit(ctx context.Context) error {
@@ -221,6 +238,7 @@ func (r *genericRun) stopAudit(ctx context.Context) error {
 // heed their context.
 func (r *genericRun) end(ctx context.Context) {
 	r.endServing()
+	r.endOpening()
 	r.endSources()
 	r.cut() // listeners that the stop came too early for
 	over := make(chan struct{})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -114,7 +115,7 @@ func startGraceful(t *testing.T, cfg serve.Config) *graceful {
 	g := &graceful{order: new(order), requests: newTestGroup(), long: newTestGroup(), release: make(chan struct{}), hook: make(chan struct{})}
 	cfg.Requests, cfg.LongRunning, cfg.Audit = g.requests, g.long, &testAudit{order: g.order}
 	cfg.OnSignal, cfg.BuildHandlerChain, cfg.PublicHealth = g.order.note, g.filters, true
-	cfg.InFlight = func() (int, []handler.Straggler) { return g.requests.len() + g.long.len(), nil }
+	cfg.InFlight = func() handler.InFlight { return handler.InFlight{Running: g.requests.len() + g.long.len()} }
 	cfg.PreShutdownHooks = []serve.NamedPreShutdownHook{{Name: "hook", Run: func(c serve.HookContext) error {
 		<-g.hook
 		g.hookSaw = get(c.Client, "http://self/")
@@ -202,11 +203,7 @@ func (g *graceful) wantDelay(t *testing.T, kind string, reused *http.Client, bef
 	if status.Left <= 0 {
 		t.Error("no time is left")
 	}
-	proto := "tcp"
-	if kind == "h3" {
-		proto = "h3"
-	}
-	if n := status.Connections[proto]; n < 3 {
+	if n := status.Connections[kind]; n < 3 {
 		t.Errorf("connections by protocol: %v", status.Connections)
 	}
 }
@@ -383,6 +380,7 @@ func TestHookErrorDrains(t *testing.T) {
 	wantStatus(t, "the request under way", within(t, "slow", slow), http.StatusOK)
 	err := within(t, "Run returns", g.ended)
 	servetest.WantErr(t, "Run", err, failed)
+	servetest.Want(t, "nothing was cut", s.DrainStatus().Cut == nil, true)
 	if err == nil || !strings.Contains(err.Error(), `"panicking": panic: a hook panicked`) {
 		t.Errorf("Run lacks the panic: %v", err)
 	}
@@ -411,6 +409,18 @@ func TestStopWithStuckHandler(t *testing.T) {
 					t.Fatalf("Run: %v", err)
 				}
 				servetest.Want(t, "cut", cut.Cut, 1)
+				left := g.DrainStatus().Cut
+				if left == nil {
+					t.Fatal("the last status does not tell what was cut")
+				}
+				servetest.Want(t, "requests that were cut", left.InFlight, 1)
+				for protocol, n := range left.Connections {
+					want := 0
+					if protocol == kind {
+						want = 1
+					}
+					servetest.Want(t, "connections that were cut, of "+protocol, n, want)
+				}
 				if a := within(t, "the request that was cut", stuck); a.err == nil {
 					t.Errorf("it was answered: %d %q", a.status, a.body)
 				}
@@ -583,10 +593,10 @@ const slipIn = time.Second
 // TestDrainStatus: as JSON, before, while and after the server runs.
 func TestDrainStatus(t *testing.T) {
 	servetest.CheckLeaks(t)
-	s := newGeneric(t, serve.Config{InFlight: func() (int, []handler.Straggler) {
-		return 2, []handler.Straggler{{Path: "/slow", Count: 2, Oldest: time.Second}}
+	s := newGeneric(t, serve.Config{InFlight: func() handler.InFlight {
+		return handler.InFlight{Running: 2, ByProtocol: map[string]int{"h1": 2}, Stragglers: []handler.Straggler{{Path: "/slow", Count: 2, Oldest: time.Second}}}
 	}})
-	const rest = `"connections":{"h3":0,"tcp":0},"inFlight":2,"stragglers":[{"path":"/slow","count":2,"oldestSeconds":1}]}` + "\n"
+	const rest = `"connections":{"h1":0,"h2":0,"h3":0,"handshake":0},"inFlight":2,"inFlightByProtocol":{"h1":2},"stragglers":[{"path":"/slow","count":2,"oldestSeconds":1}]}` + "\n"
 	status := func() string { return local(handler.NewDrainz(s.DrainStatus), "/drainz").Body.String() }
 	servetest.Want(t, "before", status(), `{"phase":"Starting",`+rest)
 	g := runGeneric(t, s)
@@ -682,11 +692,34 @@ func TestDrainWithStages(t *testing.T) {
 	}
 }
 
+// wantDrainStatus wants n requests of a protocol under way, on connections of that
+// protocol, and their paths.
+func wantDrainStatus(t *testing.T, got handler.DrainStatus, protocol string, n int, paths ...string) {
+	t.Helper()
+	servetest.Want(t, "in flight", got.InFlight, n)
+	for p, running := range got.InFlightByProtocol {
+		want := 0
+		if p == protocol {
+			want = n
+		}
+		servetest.Want(t, "in flight by "+p, running, want)
+	}
+	if got.Connections[protocol] == 0 {
+		t.Errorf("connections by protocol: %v", got.Connections)
+	}
+	var stragglers []string
+	for _, s := range got.Stragglers {
+		stragglers = append(stragglers, s.Path)
+	}
+	slices.Sort(stragglers)
+	servetest.Want(t, "stragglers", strings.Join(stragglers, " "), strings.Join(paths, " "))
+}
+
 func testDrainWithStages(t *testing.T, kind string, retryAfter bool) {
 	registry := handler.NewRegistry()
 	group := handler.NewWaitGroup(registry, handler.WaitGroupOptions{LongRunningGrace: patience})
 	cfg, addr := serveAll(t, serve.Config{
-		ShutdownSendRetryAfter: retryAfter, Requests: group,
+		ShutdownSendRetryAfter: retryAfter, Requests: group, InFlight: registry.InFlight,
 		BuildHandlerChain: func(routes http.Handler, s *serve.GenericServer) (http.Handler, error) {
 			stages := []handler.Stage{classify{}, group}
 			if retryAfter {
@@ -705,6 +738,7 @@ func testDrainWithStages(t *testing.T, kind string, retryAfter bool) {
 	within(t, "ready", s.Signals().HasBeenReady.Signaled())
 	slow, watch := g.background(clientOf(t, kind), "/slow"), g.background(clientOf(t, kind), "/watch")
 	servetest.WantSoon(t, "both are under way", func() bool { c := registry.Counts(); return c.Read == 1 && c.LongRunning == 1 })
+	wantDrainStatus(t, s.DrainStatus(), kind, 2, "/slow", "/watch")
 	close(g.stop)
 	wantStatus(t, "the watch, which was told", within(t, "watch", watch), http.StatusOK)
 	late, status, after := got{}, http.StatusServiceUnavailable, "1"
@@ -716,6 +750,7 @@ func testDrainWithStages(t *testing.T, kind string, retryAfter bool) {
 	wantStatus(t, "a late request", late, status)
 	servetest.Want(t, "Retry-After", late.retryAfter, after)
 	servetest.Want(t, "drained", isSignaled(s.Signals().InFlightRequestsDrained), false)
+	wantDrainStatus(t, s.DrainStatus(), kind, 1, "/slow")
 	close(release)
 	wantStatus(t, "the request under way", within(t, "slow", slow), http.StatusOK)
 	servetest.Must(t, "Run", within(t, "Run returns", g.ended))

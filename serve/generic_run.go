@@ -19,6 +19,10 @@ type genericRun struct {
 	// Post-start hooks end when the server stops serving, sources when it is over.
 	serving, living        context.Context
 	endServing, endSources context.CancelFunc
+
+	// opening is held while an endpoint is opened, and guards the following.
+	opening sync.Mutex
+	ended   bool // no further one
 }
 
 // begin claims the one run.
@@ -72,6 +76,16 @@ func (r *genericRun) listen() error {
 			if err := g.Listen(); err != nil {
 				return err
 			}
+		}
+	}
+	for _, e := range c.Endpoints {
+		if g, ok := e.cfg.Listener.(*listener.Group); ok {
+			if err := g.Listen(); err != nil {
+				return err
+			}
+		}
+		if err := r.open(e); err != nil {
+			return err
 		}
 	}
 	for _, g := range c.Packets {
@@ -149,5 +163,8 @@ func (r *genericRun) cut() {
 	}
 	for _, g := range c.Packets {
 		_ = g.Close()
+	}
+	for _, e := range c.Endpoints {
+		e.close()
 	}
 }

@@ -52,6 +52,7 @@ type GenericServer struct {
 	reload    sync.Mutex             // held by Reload
 	phase     atomic.Pointer[string] // the last signal of the stop; nil: none
 	stopEnd   atomic.Pointer[time.Time]
+	atCut     atomic.Pointer[handler.DrainStatus] // what was left when connections were cut; nil: none were
 
 	// mu guards the following.
 	mu         sync.Mutex
@@ -92,6 +93,9 @@ func (s *GenericServer) RecycleRequests() bool {
 	}
 	return s.config.Options.RecycleRequests
 }
+
+// RecyclesSomeRequests is the chain's own promise for the requests that it marks.
+func (s *GenericServer) RecyclesSomeRequests() bool { return recyclesSome(s.chain) }
 
 // RequestShutdown begins the stop, as the end of Run's context or channel does.
 // Called while the server stops, it ends ShutdownDelayDuration.

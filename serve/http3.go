@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -26,6 +28,7 @@ type quicService struct {
 	done     chan struct{} // closed when ServeHTTP3 is to return
 	once     sync.Once     // finish
 	err      error
+	leaving  bool // it is drained by itself; the server's mu guards it
 }
 
 // ServeHTTP3 serves HTTP/3 on a group of UDP sockets until the server ends; it
@@ -52,6 +55,11 @@ func (s *Server) attachHTTP3(g *listener.PacketGroup, certFile, keyFile string) 
 	if err != nil {
 		return nil, err
 	}
+	return s.serveHTTP3(g, cfg, nil, nil)
+}
+
+// serveHTTP3 is attachHTTP3 with what is the endpoint's own; nil: the server's.
+func (s *Server) serveHTTP3(g *listener.PacketGroup, cfg *tls.Config, policy TLSPolicy, base context.Context) (q *quicService, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopping {
@@ -60,14 +68,12 @@ func (s *Server) attachHTTP3(g *listener.PacketGroup, certFile, keyFile string) 
 	if g.Steered() && g.SteerByte() != h3.SteerByte {
 		return nil, errSteerByte
 	}
-	q := &quicService{srv: s, group: g, counters: new(h3.Counters), done: make(chan struct{})}
-	engineCfg := s.Options.h3Config(s.handler(), s.face(g.Addr(), cfg), &s.date)
+	q = &quicService{srv: s, group: g, counters: new(h3.Counters), done: make(chan struct{})}
+	engineCfg := s.Options.h3Config(s.handler(policy), s.face(g.Addr(), cfg), &s.date)
 	engineCfg.Counters = q.counters
 	engineCfg.Admit, engineCfg.Release = s.admitHTTP3, s.gate.Release
 	engineCfg.Shed = s.pressure.shedKeepAlive
-	if f := s.Options.BaseContext; f != nil {
-		engineCfg.Base = f(packetListener{g.Addr()})
-	}
+	engineCfg.Base = s.base(packetListener{g.Addr()}, base)
 	sockets := make([]net.PacketConn, len(g.Conns()))
 	for i, c := range g.Conns() {
 		sockets[i] = c
@@ -85,17 +91,23 @@ func (s *Server) attachHTTP3(g *listener.PacketGroup, certFile, keyFile string) 
 }
 
 // announceHTTP3 makes the answers of each TLS listener tell of the HTTP/3 on its
-// port: another one may be that of another address. mu is held.
+// port: another one may be that of another address. What was told and holds no
+// more is taken back (RFC 7838 §3: clear). mu is held.
 func (s *Server) announceHTTP3() {
 	if s.stopping {
 		return
 	}
 	for _, svc := range s.services {
+		value := ""
+		if svc.altSvc.Value() != "" {
+			value = "clear"
+		}
 		for _, q := range s.quics {
-			if svc.tlsConfig != nil && q.port() == svc.quicPort() {
-				svc.altSvc.Set(fmt.Sprintf(`h3=":%d"; ma=%d`, q.port(), int(altSvcAge.Seconds())))
+			if svc.tlsConfig != nil && q.port() == svc.quicPort() && !q.leaving {
+				value = fmt.Sprintf(`h3=":%d"; ma=%d`, q.port(), int(altSvcAge.Seconds()))
 			}
 		}
+		svc.altSvc.Set(value)
 	}
 }
 

@@ -31,6 +31,9 @@ type directedHandler struct {
 	policy TLSPolicy
 }
 
+// RecyclesSomeRequests passes the handler's word on.
+func (d *directedHandler) RecyclesSomeRequests() bool { return recyclesSome(d.Handler) }
+
 func (d *directedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.TLS == nil || d.policy.SamePolicy(r.TLS.ServerName, r.Host) {
 		d.Handler.ServeHTTP(w, r)

@@ -7,6 +7,7 @@ const (
 	versionNone version = iota
 	versionHTTP1
 	versionHTTP2
+	versions
 )
 
 // ALPN names (RFC 7301 §6, RFC 9112 §9.8, RFC 9113 §3.2).

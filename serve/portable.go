@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,10 @@ type portable struct {
 	gone   bool // hijacked
 	addr   string
 
+	proxied bool       // its PROXY header has not come yet, nor has its observer heard of it
+	gated   bool       // counted by the gate, as a connection of counted
+	counted netip.Addr // zero: nobody's
+
 	mu       sync.Mutex
 	shaking  bool      // hands: such a wait is not ended by the drain
 	writeEnd time.Time // the handler's
@@ -41,12 +46,23 @@ type portable struct {
 
 var _ h1.Host = (*portable)(nil)
 
+// RunTask and ResumeTask: the engine does not ask for them, since Blocks.
+func (c *portable) RunTask(interface{ Run() }) bool { panic("BUG: a task without an event loop") }
+func (c *portable) ResumeTask() bool                { panic("BUG: a task without an event loop") }
+
+// ContextValue: no shard serves here.
+func (c *portable) ContextValue(any) (any, bool) { return nil, false }
+
 // past ends a wait at once.
 var past = time.Unix(1, 0)
 
-// run shakes hands, chooses the engine and serves until the connection is over.
+// run takes the PROXY header where one is due, shakes hands, chooses the engine and
+// serves until the connection is over.
 func (c *portable) run() {
 	srv := c.part.svc.srv
+	if c.proxied && !c.takeHeader() {
+		return
+	}
 	c.SetState(http.StateNew)
 	at := h1.Attachment{}
 	alpn := ""
@@ -257,7 +273,9 @@ func (c *portable) StopWatch() {
 	c.conn.SetReadDeadline(time.Time{})
 }
 
-func (c *portable) Draining() bool      { return c.part.svc.srv.draining.Load() }
+func (c *portable) Draining() bool {
+	return c.part.svc.srv.draining.Load() || c.part.svc.draining.Load()
+}
 func (c *portable) ShedKeepAlive() bool { return c.part.svc.srv.pressure.shedKeepAlive() }
 
 // CloseWrite sends the end of our half.

@@ -147,3 +147,11 @@ func (h *portableH2) LeadTurn(h2.Turn)            {}
 func (h *portableH2) Leading(h2.Turn) bool        { return false }
 func (h *portableH2) TurnClock(h2.Turn) time.Time { return time.Now() }
 func (h *portableH2) WorkBehind()                 {}
+
+// ContextValue: no shard serves here.
+func (h *portableH2) ContextValue(any, h2.Turn, h2.Task) (any, bool) { return nil, false }
+
+// RunTask: there is no loop whose tasks could wait.
+func (h *portableH2) RunTask(h2.TaskRunner) (parked, inline bool) {
+	panic("BUG: task of the portable form")
+}

@@ -30,12 +30,11 @@ type pressure struct {
 
 // start watches if the process has a memory limit. shed cuts what holds most.
 func (p *pressure) start(shed func()) {
-	limit := debug.SetMemoryLimit(-1)
-	if limit == math.MaxInt64 {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
 		return
 	}
 	p.quit = make(chan struct{})
-	p.done.Go(func() { p.watch(float64(limit), shed) })
+	p.done.Go(func() { p.watch(shed) })
 }
 
 func (p *pressure) stop() {
@@ -45,7 +44,7 @@ func (p *pressure) stop() {
 	}
 }
 
-func (p *pressure) watch(limit float64, shed func()) {
+func (p *pressure) watch(shed func()) {
 	tick := time.NewTicker(pressurePeriod)
 	defer tick.Stop()
 	// What the collector may still free does not count, or a busy heap between
@@ -59,6 +58,7 @@ func (p *pressure) watch(limit float64, shed func()) {
 		}
 		metrics.Read(sample)
 		used := float64(sample[0].Value.Uint64() + sample[1].Value.Uint64())
+		limit := float64(debug.SetMemoryLimit(-1)) // which may be changed at any time
 		p.level.Store(levelOf(used / limit))
 		if p.level.Load() >= 3 {
 			shed()
@@ -96,6 +96,17 @@ func (p *pressure) guard(h http.Handler) http.Handler {
 
 // recycler is a handler's own word on ServerOptions.RecycleRequests.
 type recycler interface{ RecycleRequests() bool }
+
+// someRecycler likewise, for some requests.
+type someRecycler interface{ RecyclesSomeRequests() bool }
+
+func recyclesSome(h http.Handler) bool {
+	r, ok := h.(someRecycler)
+	return ok && r.RecyclesSomeRequests()
+}
+
+// RecyclesSomeRequests passes the handler's word on.
+func (g *guarded) RecyclesSomeRequests() bool { return recyclesSome(g.Handler) }
 
 type guardedRecycler struct {
 	*guarded

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/penstock-edge/penstock/listener"
+	"github.com/penstock-edge/penstock/serve/h1"
+	"github.com/penstock-edge/penstock/serve/h2"
 )
 
 // acceptPortable accepts until the listener is closed.
@@ -27,7 +29,7 @@ func (svc *service) acceptPortable() {
 		}
 		var ne interface{ Temporary() bool }
 		if listener.Classify(err) == listener.ClassFatal && !(errors.As(err, &ne) && ne.Temporary()) {
-			if s.draining.Load() || errors.Is(err, net.ErrClosed) && s.isStopping() {
+			if s.draining.Load() || svc.draining.Load() || errors.Is(err, net.ErrClosed) && s.isStopping() {
 				err = ErrServerClosed
 			}
 			svc.finish(err)
@@ -50,6 +52,7 @@ func (s *Server) isStopping() bool {
 // registry holds the connections of the portable form.
 type registry struct {
 	accepted atomic.Uint64
+	refused  atomic.Uint64 // above a ceiling (S-4)
 
 	mu    sync.Mutex
 	conns map[*portable]struct{}
@@ -61,9 +64,43 @@ func (r *registry) open() int {
 	return len(r.conns)
 }
 
-// serve starts the goroutine of an accepted connection.
+// openOf counts those of one listener.
+func (r *registry) openOf(svc *service) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := range r.conns {
+		if c.part.svc == svc {
+			n++
+		}
+	}
+	return n
+}
+
+// addOpen adds the open connections, by what they speak.
+func (r *registry) addOpen(n *Snapshot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n.Connections += int64(len(r.conns))
+	for c := range r.conns {
+		underTLS := c.part.svc.tlsConfig != nil
+		switch c.engine.(type) {
+		case *h1.Conn:
+			n.addOpen(1, 0, underTLS)
+		case *h2.Conn:
+			n.addOpen(0, 1, underTLS)
+		default: // it shakes hands
+		}
+	}
+}
+
+// serve starts the goroutine of an accepted connection, within the ceilings.
 func (r *registry) serve(svc *service, nc net.Conn) {
 	c := &portable{part: svc.parts[0], conn: nc}
+	if !c.admit() {
+		r.refused.Add(1)
+		nc.Close()
+		return
+	}
 	r.mu.Lock()
 	if r.conns == nil {
 		r.conns = make(map[*portable]struct{})
@@ -76,6 +113,22 @@ func (r *registry) serve(svc *service, nc net.Conn) {
 	}()
 }
 
+// admit asks the ceilings (S-4), except in the drain: those clients were let in before
+// the stop. It finds out whether a PROXY header is due, too.
+func (c *portable) admit() bool {
+	svc := c.part.svc
+	peer := c.conn.RemoteAddr()
+	c.proxied = svc.proxies != nil && svc.proxies.TrustsAddr(peer)
+	if a, ok := peer.(*net.TCPAddr); ok && !c.proxied {
+		c.counted = a.AddrPort().Addr()
+	}
+	if c.Draining() {
+		return true
+	}
+	c.gated = svc.srv.gate.Admit(c.counted) == listener.Admitted
+	return c.gated
+}
+
 // remove forgets c, and ends it unless a handler has taken it.
 func (r *registry) remove(c *portable) {
 	r.mu.Lock()
@@ -85,8 +138,13 @@ func (r *registry) remove(c *portable) {
 	if c.engine != nil {
 		c.engine.Close()
 	}
+	if c.gated {
+		c.part.svc.srv.gate.Release(c.counted)
+	}
 	if !c.gone {
-		c.SetState(http.StateClosed)
+		if !c.proxied { // else nobody was told of it
+			c.SetState(http.StateClosed)
+		}
 		closeConn(c.conn, c.failed != nil)
 	}
 	if here {
@@ -94,20 +152,26 @@ func (r *registry) remove(c *portable) {
 	}
 }
 
-// drain ends every wait once: each goroutine then sees that the server stops.
-func (r *registry) drain() {
+// drain ends every wait once: each goroutine then sees that the server stops, or
+// that svc leaves. nil: all listeners.
+func (r *registry) drain(svc *service) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for c := range r.conns {
-		c.tell()
+		if svc == nil || c.part.svc == svc {
+			c.tell()
+		}
 	}
 }
 
-// cut closes what is left and counts what was not idle.
-func (r *registry) cut() (n int) {
+// cut closes what is left of svc, of all if it is nil, and counts what was not idle.
+func (r *registry) cut(svc *service) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for c := range r.conns {
+		if svc != nil && c.part.svc != svc {
+			continue
+		}
 		if http.ConnState(c.state.Load()) != http.StateIdle {
 			n++
 		}

@@ -52,23 +52,27 @@ type Server struct {
 	draining    atomic.Bool
 	pressure    pressure
 	stats       stats
-	drainedFrom uint64 // requests answered before the stop
+	drainedFrom uint64   // requests answered before the stop
+	past        Snapshot // counters of what was drained by itself; mu guards it
 }
 
 // service is one listener of a server.
 type service struct {
 	srv       *Server
 	listener  net.Listener
-	group     *listener.Group // nil: portable form
-	tlsConfig *tls.Config     // nil: clear
-	base      context.Context
-	altSvc    semantics.AltSvc // of answers, while HTTP/3 is served beside it
-	parts     []*part          // one a shard; the portable form has one
-	done      chan struct{}    // closed when Serve is to return
-	once      sync.Once        // finish
-	leave     sync.Once        // stopListening
+	group     *listener.Group   // nil: portable form
+	tlsConfig *tls.Config       // nil: clear
+	policy    TLSPolicy         // nil: that of the options
+	proxies   *listener.Proxies // nil: those of the options, if any
+	base      context.Context   // nil before attach: what the options say
+	altSvc    semantics.AltSvc  // of answers, while HTTP/3 is served beside it
+	parts     []*part           // one a shard; the portable form has one
+	done      chan struct{}     // closed when Serve is to return
+	once      sync.Once         // finish
+	leave     sync.Once         // stopListening
 	err       error
 	acceptEnd chan struct{} // closed when nothing more is accepted
+	draining  atomic.Bool   // it leaves, whatever the server does
 }
 
 // part is a service's share of one shard.
@@ -77,6 +81,7 @@ type part struct {
 	h1    *h1.Config
 	h2    *h2.Config
 	shard *shard.Service
+	speak [versions]atomic.Int64 // open connections of the shard, by what they speak
 }
 
 // Serve serves l until the server ends; it always answers an error, which is
@@ -103,8 +108,19 @@ func (s *Server) init() {
 	s.started = true
 	s.keys = certs.NewTicketKeys(time.Now())
 	s.handshakes = newHandshakeSlots()
-	s.gate = listener.NewGate(listener.GateConfig{Total: s.Options.MaxConnections, PerClient: s.Options.MaxConnectionsPerClient})
+	s.gate = listener.NewGate(listener.GateConfig{
+		Total: s.Options.MaxConnections, PerClient: s.Options.MaxConnectionsPerClient, Exempt: s.Options.ExemptClients,
+	})
 	s.pressure.start(s.shedLargest)
+}
+
+// LimitConnections changes MaxConnections, MaxConnectionsPerClient and ExemptClients
+// of Options for connections from now on; those that are open stay, and count.
+func (s *Server) LimitConnections(cfg listener.GateConfig) {
+	s.mu.Lock()
+	s.init()
+	s.mu.Unlock()
+	s.gate.Set(cfg)
 }
 
 // sharedKeys are the ticket keys of all listeners and HTTP/3: a session begun on
@@ -149,6 +165,11 @@ func (s *Server) attach(l net.Listener, cfg *tls.Config) (*service, error) {
 	if l == nil {
 		return nil, errNilListener
 	}
+	return s.attachService(&service{listener: l, tlsConfig: cfg})
+}
+
+// attachService is attach for a service that has its listener.
+func (s *Server) attachService(svc *service) (*service, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopping {
@@ -158,12 +179,11 @@ func (s *Server) attach(l net.Listener, cfg *tls.Config) (*service, error) {
 		return nil, errNoProtocol
 	}
 	s.init()
-	svc := &service{
-		srv: s, listener: l, tlsConfig: cfg, base: context.Background(),
-		done: make(chan struct{}), acceptEnd: make(chan struct{}),
-	}
-	if f := s.Options.BaseContext; f != nil {
-		svc.base = f(l)
+	l := svc.listener
+	svc.srv, svc.done, svc.acceptEnd = s, make(chan struct{}), make(chan struct{})
+	svc.base = s.base(l, svc.base)
+	if svc.proxies == nil {
+		svc.proxies = s.Options.Proxies
 	}
 	if shard.Supported && s.Options.EventLoop == EventLoopOn {
 		svc.group, _ = listener.FromListener(l) // others take the portable form
@@ -183,6 +203,17 @@ func (s *Server) attach(l net.Listener, cfg *tls.Config) (*service, error) {
 	s.services = append(s.services, svc)
 	s.announceHTTP3()
 	return svc, nil
+}
+
+// base is the parent of requests' contexts on l; own, if not nil, is the listener's.
+func (s *Server) base(l net.Listener, own context.Context) context.Context {
+	switch f := s.Options.BaseContext; {
+	case own != nil:
+		return own
+	case f != nil:
+		return f(l)
+	}
+	return context.Background()
 }
 
 // startShards starts the event loops at the first listener that they can serve.
@@ -205,19 +236,24 @@ func (s *Server) startShards() error {
 	return nil
 }
 
-// spread gives the group's sockets to the shards: socket i to shard i. One
-// socket alone deals its connections to all of them.
+// spread gives the group's sockets to the shards: socket i to shard i. Where there
+// are fewer sockets, each deals its connections out: shards that have none of
+// their own get their share.
 func (svc *service) spread() error {
 	s := svc.srv
 	for _, sh := range s.shards {
 		p := svc.newPart()
-		p.shard = &shard.Service{Open: p.open, Gate: s.gate, Listener: svc.listener, Shard: sh, ConnState: s.Options.ConnState}
+		p.shard = &shard.Service{
+			Open: p.open, Gate: s.gate, Proxies: svc.proxies, Shared: svc.group.Shared,
+			Listener: svc.listener, Shard: sh, ConnState: s.Options.ConnState,
+		}
 		svc.parts = append(svc.parts, p)
 	}
 	sockets := svc.group.Sockets()
-	if len(sockets) == 1 && len(svc.parts) > 1 {
-		for _, p := range svc.parts {
-			svc.parts[0].shard.Spread = append(svc.parts[0].shard.Spread, p.shard)
+	if n := len(sockets); n < len(svc.parts) {
+		for i, p := range svc.parts {
+			owner := svc.parts[i%n].shard
+			owner.Spread = append(owner.Spread, p.shard)
 		}
 	}
 	for i, k := range sockets {
@@ -231,7 +267,7 @@ func (svc *service) spread() error {
 
 func (svc *service) newPart() *part {
 	s := svc.srv
-	h := s.handler()
+	h := s.handler(svc.policy)
 	face := s.face(svc.listener.Addr(), svc.tlsConfig)
 	var alt *semantics.AltSvc
 	if svc.tlsConfig != nil {
@@ -244,13 +280,17 @@ func (svc *service) newPart() *part {
 	return p
 }
 
-// handler is what answers, behind the server's own guards.
-func (s *Server) handler() http.Handler {
+// handler is what answers, behind the server's own guards. policy, if nil, is that
+// of the options.
+func (s *Server) handler(policy TLSPolicy) http.Handler {
 	h := s.Handler
 	if h == nil {
 		h = http.DefaultServeMux
 	}
-	return s.pressure.guard(directed(h, s.Options.TLSPolicy))
+	if policy == nil {
+		policy = s.Options.TLSPolicy
+	}
+	return s.pressure.guard(directed(h, policy))
 }
 
 // face is the *http.Server that handlers find in their context: settings to

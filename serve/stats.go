@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"maps"
 	"sync/atomic"
 
 	"github.com/penstock-edge/penstock/serve/h2"
@@ -12,6 +13,7 @@ type stats struct {
 	Handshakes        atomic.Uint64
 	HandshakeErrors   atomic.Uint64
 	HandshakesRefused atomic.Uint64
+	ProxyHeaderErrors atomic.Uint64
 	Cut               atomic.Int64
 }
 
@@ -19,6 +21,10 @@ type stats struct {
 // counter, not at one instant.
 type Snapshot struct {
 	Connections       int64  // open now, hijacked ones not counted
+	HTTP1Connections  int64  // of them, those that speak HTTP/1; a clear one does until it has said what it speaks
+	HTTP2Connections  int64  // HTTP/2
+	HTTP3Connections  int64  // HTTP/3. What is left shakes hands
+	TLSConnections    int64  // those of HTTP/1 and HTTP/2 that are over TLS
 	Accepted          uint64 // since the start
 	Refused           uint64 // above a ceiling (S-4)
 	Evicted           uint64 // idle ones closed to make room (S-4)
@@ -36,7 +42,8 @@ type Snapshot struct {
 	Handshakes        uint64
 	HandshakeErrors   uint64
 	HandshakesRefused uint64
-	Cut               int64 // connections cut at the end of a drain
+	ProxyHeaderErrors uint64 // connections of Proxies whose PROXY header did not come, or was none (P-4)
+	Cut               int64  // connections cut at the end of a drain
 
 	// Of HTTP/2 and HTTP/3.
 	StreamsRefused  uint64            // with REFUSED_STREAM, H3_REQUEST_REJECTED: nothing of them was done
@@ -46,19 +53,20 @@ type Snapshot struct {
 	Calmed          map[string]uint64 // connections of HTTP/2 ended with ENHANCE_YOUR_CALM, by reason
 
 	// Of HTTP/3.
-	HTTP3Connections int64  // open now, counted in Connections too
-	Retries          uint64 // handshakes that had to prove their address first
-	TooEarly         uint64 // requests of 0-RTT answered 425
+	Retries  uint64 // handshakes that had to prove their address first
+	TooEarly uint64 // requests of 0-RTT answered 425
 }
 
 // Stats sums the counters of all shards.
 func (s *Server) Stats() Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := Snapshot{
-		Handshakes: s.stats.Handshakes.Load(), HandshakeErrors: s.stats.HandshakeErrors.Load(),
-		HandshakesRefused: s.stats.HandshakesRefused.Load(), Cut: s.stats.Cut.Load(),
-	}
+	n := s.past
+	n.Calmed = maps.Clone(n.Calmed)
+	n.Handshakes += s.stats.Handshakes.Load()
+	n.HandshakeErrors += s.stats.HandshakeErrors.Load()
+	n.HandshakesRefused, n.Cut = s.stats.HandshakesRefused.Load(), s.stats.Cut.Load()
+	n.ProxyHeaderErrors = s.stats.ProxyHeaderErrors.Load()
 	for _, sh := range s.shards {
 		c := sh.Counters()
 		n.Connections += c.Open.Load()
@@ -71,24 +79,44 @@ func (s *Server) Stats() Snapshot {
 		n.Overtaken += c.Overtaken.Load()
 	}
 	for _, svc := range s.services {
+		n.addService(svc)
 		for _, p := range svc.parts {
-			c := p.h1.Counters
-			n.Requests += c.Requests.Load()
-			n.Malformed += c.Malformed.Load()
-			n.TooLarge += c.TooLarge.Load()
-			n.BadBody += c.BadBody.Load()
-			n.TimedOut += c.TimedOut.Load()
-			n.Panics += c.Panics.Load()
-			n.Sanitised += c.Sanitised.Load()
-			n.addHTTP2(p.h2.Counters)
+			n.addOpen(p.speak[versionHTTP1].Load(), p.speak[versionHTTP2].Load(), svc.tlsConfig != nil)
 		}
 	}
 	for _, q := range s.quics {
 		n.addHTTP3(q.counters)
+		n.Connections += q.counters.Open.Load()
+		n.HTTP3Connections += q.counters.Open.Load()
 	}
-	n.Connections += int64(s.portables.open())
+	s.portables.addOpen(&n)
 	n.Accepted += s.portables.accepted.Load()
+	n.Refused += s.portables.refused.Load()
 	return n
+}
+
+// addService adds what the connections of a listener did.
+func (n *Snapshot) addService(svc *service) {
+	for _, p := range svc.parts {
+		c := p.h1.Counters
+		n.Requests += c.Requests.Load()
+		n.Malformed += c.Malformed.Load()
+		n.TooLarge += c.TooLarge.Load()
+		n.BadBody += c.BadBody.Load()
+		n.TimedOut += c.TimedOut.Load()
+		n.Panics += c.Panics.Load()
+		n.Sanitised += c.Sanitised.Load()
+		n.addHTTP2(p.h2.Counters)
+	}
+}
+
+// addOpen adds connections whose protocol is known.
+func (n *Snapshot) addOpen(http1, http2 int64, underTLS bool) {
+	n.HTTP1Connections += http1
+	n.HTTP2Connections += http2
+	if underTLS {
+		n.TLSConnections += http1 + http2
+	}
 }
 
 // addHTTP2 adds what the HTTP/2 connections of a part did.
@@ -115,8 +143,6 @@ func (n *Snapshot) addHTTP2(c *h2.Counters) {
 
 // addHTTP3 adds what the connections of a group of UDP sockets did.
 func (n *Snapshot) addHTTP3(c *h3.Counters) {
-	n.Connections += c.Open.Load()
-	n.HTTP3Connections += c.Open.Load()
 	n.Accepted += c.Accepted.Load()
 	n.Refused += c.Refused.Load()
 	n.Requests += c.Requests.Load()

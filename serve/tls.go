@@ -18,6 +18,7 @@ type link struct {
 	c     *conn
 	begun bool                     // the handshake has started
 	plain atomic.Pointer[net.Conn] // after Hijack
+	more  atomic.Bool              // what is written now has more behind it
 }
 
 func (l *link) Read(p []byte) (int, error) {
@@ -46,6 +47,9 @@ func (l *link) Read(p []byte) (int, error) {
 func (l *link) Write(p []byte) (int, error) {
 	if plain := l.plain.Load(); plain != nil {
 		return (*plain).Write(p)
+	}
+	if l.more.Load() {
+		return l.c.Conn.WriteMore(p)
 	}
 	return l.c.Conn.Write(p)
 }
@@ -88,9 +92,7 @@ func (l *link) SetWriteDeadline(t time.Time) error {
 func (c *conn) startHandshake() {
 	srv := c.part.svc.srv
 	c.link.begun = true
-	if srv.handshaking.Add(1) > srv.Options.maxHandshakes() {
-		srv.handshaking.Add(-1)
-		srv.stats.HandshakesRefused.Add(1)
+	if !srv.enterHandshake() {
 		c.Conn.Done(errHandshakes)
 		return
 	}

@@ -14,6 +14,9 @@ var (
 	acceptRanges = []string{"bytes"}
 	allowed      = []string{"GET, HEAD"}
 	noCache      = []string{"no-cache"}
+	varyEncoding = []string{"Accept-Encoding"}
+	varyAccept   = []string{"Accept"}
+	jsonType     = []string{"application/json"}
 	retrySoon    = []string{"1"}
 )
 

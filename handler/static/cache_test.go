@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// check tells whether ring, shards and sums agree.
+// check tells whether ring, shards, sums and references agree, when nobody is served.
 func (c *cache) check(t *testing.T) {
 	t.Helper()
 	var count int
@@ -22,15 +22,30 @@ func (c *cache) check(t *testing.T) {
 		}
 	}
 	var bytes int64
+	var open int
 	for i, e := range c.ring {
-		bytes += int64(len(e.body))
+		bytes += e.bytes
+		open += e.open
 		if e.slot != i || c.current(e.key) != e {
 			t.Errorf("ring place %d holds %q, which says %d", i, e.key, e.slot)
 		}
+		if n := e.refs.Load(); n != 1 {
+			t.Errorf("%q has %d references, want the cache's alone", e.key, n)
+		}
 	}
-	if count != len(c.ring) || bytes != c.bytes || count > c.maxEntries || bytes > c.maxBytes {
-		t.Errorf("%d in shards, %d in the ring (max %d); %d bytes, counted %d (max %d)", count, len(c.ring), c.maxEntries, bytes, c.bytes, c.maxBytes)
+	if count != len(c.ring) || count > c.maxEntries {
+		t.Errorf("%d in shards, %d in the ring (max %d)", count, len(c.ring), c.maxEntries)
 	}
+	if bytes != c.bytes || bytes > c.maxBytes || open != c.open || open > c.maxOpen {
+		t.Errorf("%d bytes, counted %d (max %d); %d files, counted %d (max %d)", bytes, c.bytes, c.maxBytes, open, c.open, c.maxOpen)
+	}
+}
+
+// newEntry is one of a path, with no file.
+func newEntry(key string) *entry {
+	e := &entry{key: key}
+	e.refs.Store(1)
+	return e
 }
 
 // revalidateNow lets the next request of each cached file look at it.
@@ -78,11 +93,10 @@ func TestChangesAreSeenAtTheNextLook(t *testing.T) {
 		{"truncated", func(t *testing.T, dir string) { write(t, dir, "a.txt", "f") }, "f"},
 		{"unchanged", func(*testing.T, string) {}, "first"},
 	}
-	for _, size := range []string{"kept in memory", "opened each time"} {
-		opts := Options{Revalidate: time.Hour}
-		if size == "opened each time" {
-			opts.CacheFileBytes = -1
-		}
+	for size, opts := range map[string]Options{
+		"kept in memory": {}, "kept open": {CacheFileBytes: -1}, "opened each time": {CacheFileBytes: -1, CacheOpenFiles: -1},
+	} {
+		opts.Revalidate = time.Hour
 		for _, test := range tests {
 			t.Run(size+"/"+test.name, func(t *testing.T) {
 				dir := t.TempDir()
@@ -162,7 +176,7 @@ func TestCacheBounds(t *testing.T) {
 		}
 		if opts.CacheEntries < 0 || opts.CacheBytes < 0 {
 			for _, e := range h.cache.ring {
-				if len(e.body) > 0 {
+				if e.bytes > 0 {
 					t.Errorf("%+v: contents were kept", opts)
 				}
 			}
@@ -175,11 +189,16 @@ func TestCacheBounds(t *testing.T) {
 // What is used stays when a crowd of others passes by.
 func TestCacheSparesWhatIsUsed(t *testing.T) {
 	var c cache
-	c.init(10, 1<<20)
-	hot := &entry{key: "/hot"}
-	c.put(hot)
+	c.init(10, 1<<20, 0)
+	put := func(key string) *entry {
+		e := newEntry(key)
+		c.put(e)
+		e.release() // as the request does that has loaded it
+		return e
+	}
+	put("/hot")
 	for i := range 1000 {
-		c.put(&entry{key: fmt.Sprint(i)})
+		put(fmt.Sprint(i))
 		if c.get("/hot") == nil {
 			t.Fatalf("evicted after %d others", i+1)
 		}
@@ -187,12 +206,31 @@ func TestCacheSparesWhatIsUsed(t *testing.T) {
 	c.check(t)
 }
 
+// What is not used goes, the oldest first: the newest are not those that pay.
+func TestCacheForgetsWhatIsNotUsed(t *testing.T) {
+	var c cache
+	c.init(10, 1<<20, 0)
+	for i := range 100 {
+		e := newEntry(fmt.Sprint(i))
+		c.put(e)
+		e.release()
+		for old := range i - 10 {
+			if c.current(fmt.Sprint(old)) != nil {
+				t.Fatalf("%d is still there behind %d", old, i)
+			}
+		}
+	}
+	c.check(t)
+}
+
 func TestCacheRemoveLeavesTheNewerEntry(t *testing.T) {
 	var c cache
-	c.init(10, 1<<20)
-	older, newer := &entry{key: "/a"}, &entry{key: "/a"}
+	c.init(10, 1<<20, 0)
+	older, newer := newEntry("/a"), newEntry("/a")
 	c.put(older)
+	older.release()
 	c.put(newer)
+	newer.release()
 	c.remove(older)
 	if c.get("/a") != newer {
 		t.Error("the newer entry is gone")
@@ -211,7 +249,7 @@ func TestEntryKeepsNothingOfTheRequest(t *testing.T) {
 	h.ServeHTTP(httptest.NewRecorder(), r)
 	copy(target, "##########")
 	e := h.cache.get("/sub/a.txt")
-	if e == nil || e.key != "/sub/a.txt" || e.name != "sub/a.txt" {
+	if e == nil || e.key != "/sub/a.txt" || e.looks[0].name != "sub/a.txt" {
 		t.Fatalf("entry %+v", e)
 	}
 }

@@ -1,136 +1,155 @@
 package static
 
 import (
-	"io"
 	"io/fs"
-	"net/http"
 	"os"
-	"path"
-	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
 )
 
-// youngAge: a file changed so recently may change again without its time
-// showing it (RFC 9110 §8.8.2.2), so its validator is weak and its contents
-// are read again at the next look.
-const youngAge = 2 * time.Second
-
-// entry is a file as it was at one look: all that an answer needs, made once.
+// entry is what a path is answered with: a file and its precompressed siblings, as
+// they were at one look.
 type entry struct {
 	// Immutable after load.
-	key      string // the URL path it answers
-	name     string // below the root
-	info     fs.FileInfo
-	size     int64
-	modTime  time.Time
-	young    bool
-	inMemory bool   // body holds the whole file
-	body     []byte // never written after load: answers share it
-
-	etag          string // as sent, or "" if nothing is known about the file's age
-	contentType   []string
-	contentLength []string
-	etagField     []string
-	lastModified  []string
+	key      string    // the URL path it answers
+	looks    []look    // what was seen; the first is the file itself
+	self     variant   // the file
+	siblings []variant // in order of preference
+	codings  []string  // of the siblings, in their order
+	young    bool      // one of them is
+	bytes    int64     // in memory
+	open     int       // files that are kept open
 
 	// Atomic; written by any goroutine.
-	checked atomic.Int64 // when the file was last looked at, see Handler.now
+	refs    atomic.Int64 // who uses the open files: the cache, and each answer
+	checked atomic.Int64 // when the files were last looked at, see Handler.now
 	used    atomic.Bool  // since the cache's hand last passed
 
 	slot int // in the cache's ring; guarded by cache.mu
 }
 
-// load makes the entry of an open file and reads its contents if they are to
-// be kept. keep is false when the file changed under the reading: the entry
-// then serves this one request, from the descriptor.
-func (h *Handler) load(key, name string, f *os.File, info fs.FileInfo) (e *entry, keep bool) {
-	e = &entry{
-		key: strings.Clone(key), name: strings.Clone(name), // the request's memory may be recycled
-		info: info, size: info.Size(), modTime: info.ModTime(),
-		contentLength: []string{strconv.FormatInt(info.Size(), 10)},
+// look is what was found under a name: nil if nothing was.
+type look struct {
+	name string
+	info fs.FileInfo
+}
+
+// acquire keeps the files open until release. False: they are closed.
+func (e *entry) acquire() bool {
+	for {
+		n := e.refs.Load()
+		if n == 0 {
+			return false
+		}
+		if e.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
 	}
+}
+
+// release closes the files behind the last one who uses them.
+func (e *entry) release() {
+	switch n := e.refs.Add(-1); {
+	case n < 0:
+		panic("BUG: static: entry released twice")
+	case n > 0:
+		return
+	}
+	e.self.close()
+	for i := range e.siblings {
+		e.siblings[i].close()
+	}
+}
+
+// intact tells whether no open file was written to.
+func (e *entry) intact() bool {
+	for i := range e.siblings {
+		if v := &e.siblings[i]; v.file != nil && !v.unchanged() {
+			return false
+		}
+	}
+	return e.self.file == nil || e.self.unchanged()
+}
+
+// found is an open file before it is loaded.
+type found struct {
+	name   string
+	file   *os.File
+	info   fs.FileInfo
+	missed []look // names that would have come first, and are not there
+}
+
+// load makes the entry of an open file, which it takes over. The caller holds the
+// one reference. keep is false when a file changed under the reading: the entry
+// then serves this one request.
+func (h *Handler) load(key string, f found) (e *entry, keep bool) {
+	name := strings.Clone(f.name) // the request's memory may be recycled
+	e = &entry{key: strings.Clone(key), looks: append([]look{{name, f.info}}, f.missed...)}
+	e.refs.Store(1)
 	e.checked.Store(h.now())
-	e.validate(time.Now())
-	keep = true
-	if e.size <= h.maxFileBytes {
-		keep = e.read(f)
+	// What is looked for decides about Vary, not what is found (RFC 9110 §12.5.5).
+	var vary []string
+	if h.hasSiblings(name) {
+		vary = varyEncoding
 	}
-	e.contentType = e.typeByNameOr(f)
+	keep = e.self.load(h, f.file, f.info, vary)
+	e.self.contentType = e.self.typeByNameOr(name)
+	if vary != nil && !h.loadSiblings(e, name) {
+		keep = false
+	}
+	e.count()
 	return e, keep
 }
 
-// validate sets the validators. now is the wall clock's: it is compared with
-// the file's time.
-func (e *entry) validate(now time.Time) {
-	// Images built for reproduction carry no times: two contents of one size
-	// would then look the same for ever.
-	if e.modTime.IsZero() || e.modTime.Unix() <= 1 {
-		return
+func (e *entry) count() {
+	add := func(v *variant) {
+		e.bytes += int64(len(v.body))
+		e.young = e.young || v.young
+		if v.file != nil || v.second != nil {
+			e.open++
+		}
 	}
-	age := now.Sub(e.modTime)
-	e.young = age < youngAge
-	e.etag = `"` + strconv.FormatInt(e.modTime.UnixNano(), 36) + "-" + strconv.FormatInt(e.size, 36) + `"`
-	if e.young {
-		e.etag = "W/" + e.etag
-	}
-	e.etagField = []string{e.etag}
-	if age >= 0 { // RFC 9110 §8.8.2.1: never a time to come
-		e.lastModified = []string{e.modTime.UTC().Format(http.TimeFormat)}
+	add(&e.self)
+	for i := range e.siblings {
+		add(&e.siblings[i])
 	}
 }
 
-// read takes the contents into memory and tells whether they are of one piece.
-func (e *entry) read(f *os.File) bool {
-	body := make([]byte, e.size)
-	if _, err := f.ReadAt(body, 0); err != nil && err != io.EOF {
-		return false
+// fresh tells whether e may be served. One request a revalidation interval
+// looks at the files; the others do not wait for it.
+func (h *Handler) fresh(e *entry) bool {
+	if h.revalidate >= 0 {
+		now := h.now()
+		last := e.checked.Load()
+		if now-last < int64(h.revalidate) || !e.checked.CompareAndSwap(last, now) {
+			return true
+		}
 	}
-	after, err := f.Stat()
-	if err != nil || !e.same(after) {
-		return false
+	if !e.young && h.unchanged(e.looks) {
+		return true
 	}
-	e.body, e.inMemory = body, true
+	h.cache.remove(e)
+	return false
+}
+
+// unchanged looks again. A missing file that is there now counts as a change.
+func (h *Handler) unchanged(looks []look) bool {
+	for _, l := range looks {
+		info, err := h.root.Stat(l.name)
+		if err != nil {
+			if l.info == nil {
+				continue
+			}
+			return false
+		}
+		if l.info == nil || !sameFile(l.info, info) {
+			return false
+		}
+	}
 	return true
 }
 
-// same tells whether a later look found the same file, unchanged.
-func (e *entry) same(info fs.FileInfo) bool {
-	return info.Size() == e.size && info.ModTime().Equal(e.modTime) && os.SameFile(info, e.info)
-}
-
-// typeByNameOr looks into a file whose name tells nothing, but only to tell
-// text from the rest: no name, no active content.
-func (e *entry) typeByNameOr(f *os.File) []string {
-	if t := typeByName(path.Ext(e.name)); t != nil {
-		return t
-	}
-	head := e.body
-	if !e.inMemory {
-		head = make([]byte, 512)
-		n, _ := f.ReadAt(head, 0) // what cannot be read now fails when it is sent
-		head = head[:n]
-	}
-	if http.DetectContentType(head) == textPlain[0] {
-		return textPlain
-	}
-	return octetStream
-}
-
-// setFields puts the fields of a 200 or 206 into h, without Content-Length.
-func (e *entry) setFields(h http.Header) {
-	h["Content-Type"] = e.contentType
-	h["X-Content-Type-Options"] = nosniff
-	h["Accept-Ranges"] = acceptRanges
-	e.setValidators(h)
-}
-
-func (e *entry) setValidators(h http.Header) {
-	if e.etagField != nil {
-		h["Etag"] = e.etagField
-	}
-	if e.lastModified != nil {
-		h["Last-Modified"] = e.lastModified
-	}
+// sameFile tells whether two looks found the same file, unchanged.
+func sameFile(a, b fs.FileInfo) bool {
+	return a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && os.SameFile(a, b)
 }

@@ -17,19 +17,19 @@ const (
 
 // judge evaluates the preconditions in the order of RFC 9110 §13.2.2. Only GET
 // and HEAD come here.
-func (e *entry) judge(h http.Header) verdict {
+func (v *variant) judge(h http.Header) verdict {
 	if list := h["If-Match"]; len(list) > 0 {
-		if !matchAny(list, e.etag, strongMatch) {
+		if !matchAny(list, v.etag, strongMatch) {
 			return preconditionFailed
 		}
-	} else if e.unmodifiedSince(h["If-Unmodified-Since"]) == no {
+	} else if v.unmodifiedSince(h["If-Unmodified-Since"]) == no {
 		return preconditionFailed
 	}
 	if list := h["If-None-Match"]; len(list) > 0 {
-		if matchAny(list, e.etag, weakMatch) {
+		if matchAny(list, v.etag, weakMatch) {
 			return notModified
 		}
-	} else if e.unmodifiedSince(h["If-Modified-Since"]) == yes {
+	} else if v.unmodifiedSince(h["If-Modified-Since"]) == yes {
 		return notModified
 	}
 	return proceed
@@ -46,15 +46,15 @@ const (
 
 // unmodifiedSince compares in whole seconds, which is all a date can say.
 // RFC 9110 §13.1.3, §13.1.4: what is not one valid date is ignored.
-func (e *entry) unmodifiedSince(dates []string) answered {
-	if len(dates) != 1 || e.lastModified == nil {
+func (v *variant) unmodifiedSince(dates []string) answered {
+	if len(dates) != 1 || v.lastModified == nil {
 		return ignored
 	}
 	t, err := http.ParseTime(dates[0])
 	if err != nil {
 		return ignored
 	}
-	if e.modTime.Truncate(time.Second).After(t) {
+	if v.modTime.Truncate(time.Second).After(t) {
 		return no
 	}
 	return yes
@@ -62,17 +62,17 @@ func (e *entry) unmodifiedSince(dates []string) answered {
 
 // rangeHolds tells whether If-Range lets a Range count: RFC 9110 §13.1.5 asks
 // for strong comparison, so a young file never passes.
-func (e *entry) rangeHolds(values []string) bool {
+func (v *variant) rangeHolds(values []string) bool {
 	if len(values) == 0 {
 		return true
 	}
-	if len(values) > 1 || e.young {
+	if len(values) > 1 || v.young {
 		return false
 	}
 	if tag, _ := scanETag(values[0]); tag != "" {
-		return strongMatch(tag, e.etag)
+		return strongMatch(tag, v.etag)
 	}
-	return e.lastModified != nil && values[0] == e.lastModified[0]
+	return v.lastModified != nil && values[0] == v.lastModified[0]
 }
 
 // matchAny looks for etag in the list of all field lines. "*" matches, as the

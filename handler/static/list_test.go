@@ -1,11 +1,13 @@
 package static
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestListing(t *testing.T) {
@@ -84,6 +86,55 @@ func TestFormatSize(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 1 << 20: "1.0 MiB", 5 << 40: "5.0 TiB", 1 << 62: "4096.0 PiB"} {
 		if got := formatSize(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestListingAsJSON(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"b.txt", "a<b>.txt", "zdir/x", ".hidden"} {
+		write(t, dir, name, "12345")
+	}
+	h := newHandler(t, dir, Options{Browse: true})
+	w := get(t, h, "/", "Accept: application/json")
+	var got struct {
+		Path  string
+		Cut   bool
+		Files []struct {
+			Name, Type, Href string
+			Size             *int64
+			Modified         time.Time
+		}
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+		t.Fatalf("%v in %s", err, w.Body)
+	}
+	if w.Header().Get("Content-Type") != "application/json" || w.Header().Get("Vary") != "Accept" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("fields %v", w.Header())
+	}
+	if len(got.Files) != 3 || got.Path != "/" || got.Cut {
+		t.Fatalf("%+v", got)
+	}
+	if d := got.Files[0]; d.Name != "zdir" || d.Type != "directory" || d.Href != "./zdir/" || d.Size != nil {
+		t.Errorf("directory %+v", d)
+	}
+	if f := got.Files[1]; f.Name != "a<b>.txt" || f.Type != "file" || f.Href != "./a%3Cb%3E.txt" || *f.Size != 5 || !f.Modified.Equal(oldTime.Truncate(time.Second)) {
+		t.Errorf("file %+v", f)
+	}
+	if body := get(t, h, "/zdir/", "Accept: application/json").Body.String(); !strings.HasPrefix(body, `{"path":"/zdir/","files":[{"name":"x",`) {
+		t.Error(body)
+	}
+}
+
+func TestListingFormByAccept(t *testing.T) {
+	for accept, want := range map[string]bool{
+		"": false, "*/*": false, "text/html": false, "application/json": true, "APPLICATION/JSON": true, "application/*": true,
+		"text/html, application/json": false, "text/html;q=0.9, application/json": true, "application/json;q=0.9, text/html": false,
+		"application/json;q=0": false, "application/json;q=0.5, */*;q=0.1": true, "application/json;q=0.5, */*": false,
+		"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8": false, "application/json;v=1": false, "application/json;q=x": false, ",,": false,
+	} {
+		if got := prefersJSON([]string{accept}); got != want {
+			t.Errorf("%q: JSON %v, want %v", accept, got, want)
 		}
 	}
 }

@@ -47,54 +47,58 @@ func openStatus(err error) *answer {
 	return notFound // os.Root refused: the path leaves the root
 }
 
+// otherDescriptorLimit stands in where a system does not tell how many descriptors
+// a process may have.
+const otherDescriptorLimit = 1024
+
 // find serves what is not answered from memory.
 func (h *Handler) find(w http.ResponseWriter, r *http.Request) {
-	loc, ok := locate(r.URL)
+	loc, ok := h.locate(r.URL)
 	if !ok {
-		notFound.serve(w, r)
+		h.serveNotFound(w, r)
 		return
 	}
-	name := loc.name
-	if loc.dir {
-		name = indexOf(loc.name)
-	}
-	f, info, err := h.open(name)
+	f, err := h.openLocation(loc)
 	switch {
 	case err != nil && loc.dir && h.browse && errors.Is(err, fs.ErrNotExist):
 		h.list(w, r, loc.name)
 		return
 	case err != nil:
-		openStatus(err).serve(w, r)
+		h.refuse(w, r, openStatus(err))
+		return
+	case f.info.IsDir():
+		_ = f.file.Close() // nothing was written to it
+		redirectToDir(w, r)
 		return
 	}
-	defer f.Close()
-	switch {
-	case !info.IsDir():
-		h.serveFile(w, r, name, f, info)
-	case loc.dir: // a directory that is called index.html
-		notFound.serve(w, r)
-	default:
-		redirectToDir(w, r, loc.name)
+	e, keep := h.load(r.URL.Path, f)
+	defer e.release()
+	if keep {
+		h.cache.put(e)
 	}
+	h.serveVariant(w, r, e.choose(r.Header))
 }
 
-const indexFile = "index.html"
-
-func indexOf(dir string) string {
-	if dir == "." {
-		return indexFile
+// openLocation opens what a location names: a file, or a directory without slash,
+// or the index of one with.
+func (h *Handler) openLocation(loc location) (found, error) {
+	if !loc.dir {
+		f, info, err := h.open(loc.name)
+		return found{name: loc.name, file: f, info: info}, err
 	}
-	return dir + "/" + indexFile
-}
-
-// serveFile answers with an open file, and remembers it.
-func (h *Handler) serveFile(w http.ResponseWriter, r *http.Request, name string, f *os.File, info fs.FileInfo) {
-	e := h.cache.get(r.URL.Path)
-	if e == nil || e.inMemory || e.young || !e.same(info) {
-		var keep bool
-		if e, keep = h.load(r.URL.Path, name, f, info); keep {
-			h.cache.put(e)
+	var missed []look
+	for _, index := range h.index {
+		name := below(loc.name, index)
+		f, info, err := h.open(name)
+		switch {
+		case err == nil && info.IsDir(): // called index.html
+			_ = f.Close() // nothing was written to it
+		case err == nil:
+			return found{name, f, info, missed}, nil
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNotRegular):
+			return found{}, err
 		}
+		missed = append(missed, h.lookAt(name))
 	}
-	h.serveEntry(w, r, e, f)
+	return found{}, fs.ErrNotExist
 }

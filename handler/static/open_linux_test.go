@@ -43,6 +43,30 @@ func TestSpecialFiles(t *testing.T) {
 	}
 }
 
+// A sibling or an index that is no file is as if it were not there.
+func TestSpecialFilesBesideOthers(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "a.txt", "plain")
+	write(t, dir, "index.htm", "second")
+	for _, name := range []string{"a.txt.br", "index.html"} {
+		if err := syscall.Mkfifo(filepath.Join(dir, name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := newHandler(t, dir, Options{Precompressed: []string{"br"}, Index: []string{"index.html", "index.htm"}, NotFound: "/a.txt.br"})
+	for range 2 {
+		if w := get(t, h, "/a.txt", "Accept-Encoding: br"); w.Code != 200 || w.Body.String() != "plain" {
+			t.Errorf("FIFO as a sibling: %d %q", w.Code, w.Body)
+		}
+		if w := get(t, h, "/"); w.Code != 200 || w.Body.String() != "second" {
+			t.Errorf("FIFO as an index: %d %q", w.Code, w.Body)
+		}
+		if w := get(t, h, "/none"); w.Code != http.StatusNotFound || w.Body.String() != string(notFound.body) {
+			t.Errorf("FIFO as the page of a 404: %d %q", w.Code, w.Body)
+		}
+	}
+}
+
 func TestUnreadableFile(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root may read everything")

@@ -16,15 +16,25 @@ type location struct {
 	dir  bool
 }
 
-// locate judges a path (rule F-1). What it refuses is answered like a file
+// locate judges a URL's path (rule F-1). What it refuses is answered like a file
 // that is not there, so that nothing can be learned from the difference. The
 // name shares the memory of u.
-func locate(u *url.URL) (loc location, ok bool) {
-	path := u.Path
-	if path == "" || path[0] != '/' || !utf8.ValidString(path) || strings.ContainsAny(path, "\\\x00") {
+func (h *Handler) locate(u *url.URL) (loc location, ok bool) {
+	if u.RawPath != "" && escapesSlash(u.RawPath) {
 		return location{}, false
 	}
-	if u.RawPath != "" && escapesSlash(u.RawPath) {
+	return locatePath(u.Path, h.prefix)
+}
+
+// locatePath judges a path that was decoded, and cuts the prefix off.
+func locatePath(path, prefix string) (loc location, ok bool) {
+	path, ok = strings.CutPrefix(path, prefix)
+	switch {
+	case !ok:
+		return location{}, false
+	case path == "" && prefix != "":
+		return location{name: "."}, true // "/assets" for "/assets/": to be redirected
+	case path == "" || path[0] != '/', !utf8.ValidString(path), strings.ContainsAny(path, "\\\x00"):
 		return location{}, false
 	}
 	name := path[1:]
@@ -54,6 +64,12 @@ func segmentAllowed(segment string, first bool) bool {
 	return segment[0] != '.' || first && segment == wellKnown
 }
 
+// nameAllowed tells whether a single name could be asked for.
+func nameAllowed(name string) bool {
+	loc, ok := locatePath("/"+name, "")
+	return ok && !loc.dir && !strings.Contains(name, "/") && name != wellKnown
+}
+
 // escapesSlash finds %2f in an escaped path: decoding would make a separator
 // of what was sent as part of a name. (%5c and %00 still show after decoding.)
 func escapesSlash(raw string) bool {
@@ -70,3 +86,11 @@ func escapesSlash(raw string) bool {
 
 // visible tells whether a listing shows a name of the directory dir.
 func visible(dir, name string) bool { return segmentAllowed(name, dir == ".") }
+
+// below is a name in a directory, as os.Root wants it.
+func below(dir, name string) string {
+	if dir == "." {
+		return name
+	}
+	return dir + "/" + name
+}

@@ -8,8 +8,13 @@ import (
 	"strings"
 )
 
-// maxRanges is more than any client needs; a longer list only makes work.
-const maxRanges = 16
+const (
+	// maxRanges is how many parts one answer has at most (rule S-8): more than any
+	// client needs; a longer list only makes work (TestManyRanges).
+	maxRanges = 16
+	// maxRangeSpecs bounds what is looked at before ranges are merged.
+	maxRangeSpecs = 8 * maxRanges
+)
 
 // span is a part of a file.
 type span struct{ start, length int64 }
@@ -26,31 +31,46 @@ type rangeKind int
 
 const (
 	rangeWhole         rangeKind = iota // 200: none, not understood, or not worth it
-	rangePart                           // 206
+	rangeParts                          // 206
 	rangeUnsatisfiable                  // 416
 )
 
 // parseRange reads a Range field (RFC 9110 §14.2) for a file of size bytes.
-// What it does not understand is as if it were not there.
-func parseRange(values []string, size int64) (rangeKind, span) {
+// What it does not understand is as if it were not there. parts are what to send,
+// in the client's order, without overlaps.
+func parseRange(values []string, size int64) (kind rangeKind, parts []span) {
 	if len(values) != 1 || size == 0 { // a client that always asks for a range gets its empty file
-		return rangeWhole, span{}
+		return rangeWhole, nil
 	}
 	unit, set, ok := strings.Cut(values[0], "=")
 	if !ok || !strings.EqualFold(unit, "bytes") {
-		return rangeWhole, span{}
+		return rangeWhole, nil
 	}
 	spans, ok := parseSpans(set, size)
 	switch {
 	case !ok:
-		return rangeWhole, span{}
+		return rangeWhole, nil
 	case len(spans) == 0:
-		return rangeUnsatisfiable, span{}
+		return rangeUnsatisfiable, nil
+	case longerThan(spans, size): // rule S-8: overlaps that cost more than the file
+		return rangeWhole, nil
 	}
-	if spans = merge(spans); len(spans) > 1 {
-		return rangeWhole, span{}
+	if spans = merge(spans); len(spans) > maxRanges {
+		return rangeWhole, nil
 	}
-	return rangePart, spans[0]
+	return rangeParts, spans
+}
+
+// longerThan tells whether spans sum to more than size.
+func longerThan(spans []span, size int64) bool {
+	var sum int64
+	for _, s := range spans {
+		if s.length > size-sum {
+			return true
+		}
+		sum += s.length
+	}
+	return false
 }
 
 // parseSpans gives the satisfiable ranges; ok is false if the set is malformed
@@ -62,7 +82,7 @@ func parseSpans(set string, size int64) (spans []span, ok bool) {
 		if spec == "" {
 			continue // RFC 9110 §5.6.1.2: empty list elements are ignored
 		}
-		if count++; count > maxRanges {
+		if count++; count > maxRangeSpecs {
 			return nil, false
 		}
 		s, ok := parseSpan(spec, size)
@@ -115,16 +135,36 @@ func parsePos(s string) (int64, bool) {
 	return n, true
 }
 
-// merge joins ranges that overlap or touch (RFC 9110 §15.3.7.2).
+// merge joins ranges that overlap or touch. RFC 9110 §15.3.7.2: the parts SHOULD
+// come in the order in which they were asked for; a joined one has the place of
+// the first of its ranges.
 func merge(spans []span) []span {
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.start, b.start) })
-	out := spans[:1]
-	for _, s := range spans[1:] {
-		if last := &out[len(out)-1]; s.start <= last.end() {
-			last.length = max(last.end(), s.end()) - last.start
-		} else {
-			out = append(out, s)
-		}
+	if len(spans) == 1 {
+		return spans
 	}
-	return out
+	type placed struct {
+		span
+		place int
+	}
+	sorted := make([]placed, len(spans))
+	for i, s := range spans {
+		sorted[i] = placed{s, i}
+	}
+	slices.SortFunc(sorted, func(a, b placed) int { return cmp.Compare(a.start, b.start) })
+	out := sorted[:1]
+	for _, s := range sorted[1:] {
+		last := &out[len(out)-1]
+		if s.start > last.end() {
+			out = append(out, s)
+			continue
+		}
+		last.length = max(last.end(), s.end()) - last.start
+		last.place = min(last.place, s.place)
+	}
+	slices.SortFunc(out, func(a, b placed) int { return cmp.Compare(a.place, b.place) })
+	spans = spans[:0]
+	for _, s := range out {
+		spans = append(spans, s.span)
+	}
+	return spans
 }

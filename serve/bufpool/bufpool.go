@@ -47,6 +47,21 @@ func get(pool *sync.Pool, size int) *Buffer {
 	return b
 }
 
+// WithRoom answers b if it has room for n bytes more, else a buffer of a larger
+// class with b's bytes, in whose place b is released. A nil b is an empty one.
+func (b *Buffer) WithRoom(n int) *Buffer {
+	if b == nil {
+		return Get(n)
+	}
+	if cap(b.B)-len(b.B) >= n {
+		return b
+	}
+	larger := Get(len(b.B) + n)
+	larger.B = append(larger.B, b.B...)
+	b.Release()
+	return larger
+}
+
 // Release gives the buffer back; neither it nor a slice of B may be used
 // afterwards. A B that has grown past its class, or was cut at its front, is
 // left to the garbage collector. Under the tags race or invariants the bytes

@@ -9,5 +9,6 @@
 //
 // A buffer that was never released is not missed: it is garbage like any
 // other. Built with the tags race or invariants, a released buffer is
-// overwritten, so that a late reader sees it, and a double release panics.
+// overwritten, so that a late reader sees it, and a double release panics; so is a
+// request that an engine uses again (PoisonRequest).
 package bufpool

@@ -2,7 +2,11 @@
 
 package bufpool
 
-import "sync/atomic"
+import (
+	"net/http"
+	"net/url"
+	"sync/atomic"
+)
 
 // poison is what a released buffer is overwritten with.
 const poison = 0xdb
@@ -19,4 +23,16 @@ func (g *guard) release(b []byte) {
 	for i := range b {
 		b[i] = poison
 	}
+}
+
+// PoisonRequest overwrites a request that an engine is to use again, with the URL
+// and the header map that the engine has made for it: a handler that has promised
+// to keep nothing, and has, finds neither its own request nor another's.
+func PoisonRequest(r *http.Request, u *url.URL, h http.Header) {
+	clear(h)
+	if h != nil {
+		h["Poisoned"] = []string{"by bufpool"}
+	}
+	*u = url.URL{Path: "/poisoned/by/bufpool"}
+	*r = http.Request{Method: "POISONED", URL: u, Header: h}
 }

@@ -45,6 +45,10 @@ type Config struct {
 	// Keys are the session ticket keys of names without client certificates; all
 	// other policies have keys of their own. If nil, fresh ones.
 	Keys *TicketKeys
+	// Former is what this one takes the place of: a policy that is the same there,
+	// with the same client CA in content, keeps its ticket keys, so that sessions go
+	// on (rule T-9). If nil, there is none.
+	Former *Dynamic
 	// Watcher notices changed files. If nil, they are read anew by Reload alone.
 	Watcher *Watcher
 	// Log is told of changes. If nil, slog.Default().
@@ -86,6 +90,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if len(c.NextProtos) == 0 {
 		c.NextProtos = []string{"h2", "http/1.1"}
+	}
+	if c.Keys == nil && c.Former != nil {
+		c.Keys = c.Former.cfg.Keys
 	}
 	if c.Keys == nil {
 		c.Keys = NewTicketKeys(time.Now())

@@ -44,6 +44,7 @@ func NewDynamic(cfg Config) (*Dynamic, error) {
 		return nil, err
 	}
 	d.current.Store(newGeneration(d, nil))
+	d.cfg.Former = nil // it was asked; it must not live as long as we do
 	d.watch()
 	return d, nil
 }

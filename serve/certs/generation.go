@@ -109,10 +109,26 @@ func (d *Dynamic) newAccess(i int, p Policy, former *generation) access {
 		a.keys = former.access[i].keys
 	case i == 0 && p.ClientAuth == ClientAuthNone:
 		a.keys = d.cfg.Keys
-	default:
+	case former == nil && d.cfg.Former != nil:
+		a.keys = d.cfg.Former.keysFor(a)
+	}
+	if a.keys == nil {
 		a.keys = NewTicketKeys(time.Now())
 	}
 	return a
+}
+
+// keysFor are the ticket keys of the policy that asks the same as a does; nil: there
+// is none. What stands in the files counts, not their names.
+func (d *Dynamic) keysFor(a access) *TicketKeys {
+	for _, mine := range d.current.Load().access {
+		p := mine.policy
+		p.ClientCAFile = a.policy.ClientCAFile
+		if p == a.policy && (mine.pool == nil) == (a.pool == nil) && (a.pool == nil || a.pool.Equal(mine.pool)) {
+			return mine.keys
+		}
+	}
+	return nil
 }
 
 // newSNITable is made of the certificates' names and the patterns of flags.

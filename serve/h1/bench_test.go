@@ -56,19 +56,23 @@ func (h *benchHost) SetReadDeadline(time.Time)                      {}
 func (h *benchHost) SetWriteDeadline(time.Time)                     {}
 func (h *benchHost) BeginHandler()                                  {}
 func (h *benchHost) EndHandler() bool                               { return true }
-func (h *benchHost) Lead()                                          {}
-func (h *benchHost) WatchHangup()                                   {}
-func (h *benchHost) StopWatch()                                     {}
-func (h *benchHost) Draining() bool                                 { return false }
-func (h *benchHost) ShedKeepAlive() bool                            { return false }
-func (h *benchHost) CloseWrite() error                              { return nil }
-func (h *benchHost) Done(error)                                     {}
-func (h *benchHost) Hijack() (net.Conn, error)                      { panic("no hijack here") }
-func (h *benchHost) RemoteAddr() net.Addr                           { return nil }
-func (h *benchHost) LocalAddr() net.Addr                            { return nil }
-func (h *benchHost) RemoteAddrString() string                       { return "192.0.2.7:4711" }
-func (h *benchHost) Peer() netip.AddrPort                           { return netip.AddrPort{} }
-func (h *benchHost) SetState(http.ConnState)                        {}
+func (h *benchHost) RunTask(interface{ Run() }) bool                { panic("no benchmark runs tasks") }
+
+func (h *benchHost) ResumeTask() bool             { panic("no benchmark runs tasks") }
+func (h *benchHost) ContextValue(any) (any, bool) { return nil, false }
+func (h *benchHost) Lead()                        {}
+func (h *benchHost) WatchHangup()                 {}
+func (h *benchHost) StopWatch()                   {}
+func (h *benchHost) Draining() bool               { return false }
+func (h *benchHost) ShedKeepAlive() bool          { return false }
+func (h *benchHost) CloseWrite() error            { return nil }
+func (h *benchHost) Done(error)                   {}
+func (h *benchHost) Hijack() (net.Conn, error)    { panic("no hijack here") }
+func (h *benchHost) RemoteAddr() net.Addr         { return nil }
+func (h *benchHost) LocalAddr() net.Addr          { return nil }
+func (h *benchHost) RemoteAddrString() string     { return "192.0.2.7:4711" }
+func (h *benchHost) Peer() netip.AddrPort         { return netip.AddrPort{} }
+func (h *benchHost) SetState(http.ConnState)      {}
 
 const wrkRequest = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
 

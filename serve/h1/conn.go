@@ -157,11 +157,16 @@ func after(t time.Time, d time.Duration) time.Time {
 
 // rest ends a step: what was gathered leaves, buffers go back, the timer is set.
 func (c *Conn) rest() {
+	if c.state == stateHandler {
+		return // parked
+	}
 	if c.state == stateOver {
 		c.release()
 		return
 	}
-	c.flushOut()
+	if c.out != nil { // no handler runs: the lock would be for nothing else (BenchmarkProxy)
+		c.flushOut()
+	}
 	if c.writeErr != nil {
 		c.over(c.writeErr)
 		return
@@ -283,7 +288,7 @@ func (c *Conn) flushLocked() {
 
 // gather returns the output buffer with room for n bytes more. wmu is held.
 func (c *Conn) gather(n int) *bufpool.Buffer {
-	c.out = withRoom(c.out, n)
+	c.out = c.out.WithRoom(n)
 	return c.out
 }
 
@@ -293,21 +298,6 @@ func (c *Conn) gathered() int {
 		return 0
 	}
 	return len(c.out.B)
-}
-
-// withRoom returns b, or a buffer of a larger class in its place, with room for
-// n bytes more. nil stands for an empty one.
-func withRoom(b *bufpool.Buffer, n int) *bufpool.Buffer {
-	if b == nil {
-		return bufpool.Get(n)
-	}
-	if cap(b.B)-len(b.B) >= n {
-		return b
-	}
-	big := bufpool.Get(len(b.B) + n)
-	big.B = append(big.B, b.B...)
-	b.Release()
-	return big
 }
 
 // over ends the connection.

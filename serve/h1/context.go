@@ -10,7 +10,7 @@ func (x *exchange) ContextValue(key any) (value any, ok bool) {
 	case http.LocalAddrContextKey:
 		return x.w.c.host.LocalAddr(), true
 	}
-	return nil, false
+	return x.w.c.host.ContextValue(key)
 }
 
 // WatchContext asks the host to tell when the peer goes away, once the body is

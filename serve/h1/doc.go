@@ -29,7 +29,8 @@
 // By default each request is new and its handler may keep it. All strings of a
 // head are parts of one. A head whose bytes equal the last one's, which is what
 // a client on a kept connection mostly sends, is compared instead of parsed,
-// and its strings serve again. With Config.Recycle the block comes back too.
+// and its strings serve again. With Config.Recycle the block comes back too,
+// or that of the requests for which the handler says so (MayRecycle).
 //
 // # Writing path
 //

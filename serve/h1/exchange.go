@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"sync"
 
+	"github.com/penstock-edge/penstock/serve/bufpool"
 	"github.com/penstock-edge/penstock/serve/h1/wire"
 	"github.com/penstock-edge/penstock/serve/lazyctx"
 	"github.com/penstock-edge/penstock/serve/semantics"
@@ -12,7 +13,7 @@ import (
 
 // exchange is one request and its answer: all the engine keeps for it, in one
 // block. By default a block is used once, since a handler may keep the request
-// for ever; with Config.Recycle it comes back.
+// for ever; if its handler promises not to (Config.Recycle) it comes back.
 type exchange struct {
 	*scratch
 	cfg  *Config
@@ -25,14 +26,13 @@ type exchange struct {
 	given []string // the request's field values in the handler's hands: one array for all
 	array [16]string
 
-	last *last // with Recycle
-	left bool  // not to be used again
-}
-
-// last is what a recycled exchange keeps of the request before.
-type last struct {
+	// Of the request before, in an exchange that has come back.
 	header http.Header   // the map; it is cleared for the next
 	tmpl   *http.Request // carries the context; *req = *tmpl resets what http keeps in it
+
+	left bool // not to be used again
+
+	earlier bool // answers before this one are gathered, as it begins
 }
 
 // scratch is what no handler ever sees, so it always comes back. It keeps what
@@ -59,16 +59,13 @@ type pools struct {
 }
 
 func newExchange(cfg *Config) *exchange {
-	if cfg.Recycle {
+	if cfg.recycles() {
 		if x, ok := cfg.pools.exchanges.Get().(*exchange); ok {
 			return x
 		}
 	}
 	x := &exchange{cfg: cfg}
 	x.given = x.array[:0]
-	if cfg.Recycle {
-		x.last = new(last)
-	}
 	if s, ok := cfg.pools.scratches.Get().(*scratch); ok {
 		x.scratch = s
 	} else {
@@ -87,7 +84,7 @@ func (x *exchange) recycle() {
 	if len(s.bytes) == 0 {
 		s.forget()
 	}
-	if !x.cfg.Recycle {
+	if !x.mayRecycle() {
 		x.scratch = nil
 		x.cfg.pools.scratches.Put(s)
 		return
@@ -95,10 +92,20 @@ func (x *exchange) recycle() {
 	if x.ctx.Exposed() {
 		return // contexts derived from it may outlive the handler: a transport's, say
 	}
+	if x.req != nil {
+		bufpool.PoisonRequest(x.req, &x.url, x.header)
+	}
 	x.w.reset()
 	x.body.reset()
 	x.ctx.Reset()
 	x.cfg.pools.exchanges.Put(x)
+}
+
+// mayRecycle tells whether nobody keeps anything of the request. One that was never
+// given to a handler is nobody's.
+func (x *exchange) mayRecycle() bool {
+	w := &x.w
+	return x.cfg.Recycle || x.cfg.recycleSome && (w.x == nil || w.recycle && !w.hijacked && !w.aborted)
 }
 
 // forget makes s ready for another head, and lets go of the last one's strings.
@@ -159,16 +166,12 @@ func (s *scratch) read() {
 // fill makes the header map of the names and values. Host is not in it
 // (net/http), and equal names share one entry, in order.
 func (x *exchange) fill() http.Header {
-	var header http.Header
-	if x.last != nil && x.last.header != nil {
-		header = x.last.header
-		clear(header)
+	if x.header == nil {
+		x.header = make(http.Header, len(x.names))
 	} else {
-		header = make(http.Header, len(x.names))
+		clear(x.header)
 	}
-	if x.last != nil {
-		x.last.header = header
-	}
+	header := x.header
 	// A handler may change its values in place, and a recycled exchange must
 	// not show that to the next request: it gets a copy.
 	x.given = append(x.given[:0], x.values...)

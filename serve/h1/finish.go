@@ -25,12 +25,17 @@ func (c *Conn) runHandler(x *exchange) (inline bool) {
 		inline = c.host.EndHandler()
 	}()
 	c.host.BeginHandler()
+	c.call(x)
+	return
+}
+
+// call calls the handler.
+func (c *Conn) call(x *exchange) {
 	if x.target == "*" && c.answersOptions() {
 		x.w.Header().Set("Content-Length", "0") // OPTIONS *: of the server as a whole (RFC 9110 §9.3.7)
 		return
 	}
 	c.cfg.Handler.ServeHTTP(&x.w, x.req)
-	return
 }
 
 // answersOptions: net/http's rule.

@@ -78,7 +78,14 @@ func (c *Conn) serve(x *exchange) bool {
 	x.begin(c)
 	c.enter(stateHandler)
 	c.cur.Store(x)
-	inline := c.runHandler(x)
+	if c.cfg.Tasks && !c.blocks {
+		return c.stepTask(x, c.host.RunTask)
+	}
+	return c.served(x, c.runHandler(x))
+}
+
+// served ends the exchange of a handler that has returned. False: overtaken, or over.
+func (c *Conn) served(x *exchange, inline bool) bool {
 	// A detached exchange is left to the garbage collector: the leader may be
 	// telling its context of a hang-up right now.
 	x.left = !inline

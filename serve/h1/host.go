@@ -77,8 +77,17 @@ type Host interface {
 	// connection back to its loop, which calls OnReadable again.
 	BeginHandler()
 	EndHandler() (inline bool)
+	// RunTask runs r as a task between BeginHandler and EndHandler. parked: it
+	// waits for something else than this connection. EndHandler is not called then,
+	// the step returns, and OnResume comes when it goes on. Not in the portable form.
+	RunTask(r interface{ Run() }) (parked bool)
+	// ResumeTask goes on with it, likewise between BeginHandler and EndHandler.
+	ResumeTask() (parked bool)
 	// Lead hands leadership on if this handler runs inline: it is about to wait.
 	Lead()
+	// ContextValue answers what requests ask their context of the host; ok false:
+	// it does not know the key.
+	ContextValue(key any) (value any, ok bool)
 	// WatchHangup asks for OnHangup when the peer goes away while a handler
 	// runs. The event loop always tells; the portable form begins to watch here
 	// (once a request; only called when the request body has been read).

@@ -404,6 +404,10 @@ func (h *memHost) EndHandler() bool {
 	return !h.overtaken
 }
 
+func (h *memHost) RunTask(interface{ Run() }) bool { panic("no test here runs tasks") }
+func (h *memHost) ResumeTask() bool                { panic("no test here runs tasks") }
+func (h *memHost) ContextValue(any) (any, bool)    { return nil, false }
+
 func (h *memHost) Lead() {
 	if h.portable {
 		return

@@ -103,3 +103,77 @@ func TestFreshRequestsAreKept(t *testing.T) {
 		}
 	})
 }
+
+// choosing lets those of its requests come back whose path it is told.
+type choosing struct {
+	http.HandlerFunc
+	path string
+}
+
+func (choosing) RecyclesSomeRequests() bool { return true }
+
+func (h choosing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.HandlerFunc(w, r)
+	if r.URL.Path == h.path {
+		w.(interface{ MayRecycle() }).MayRecycle()
+	}
+}
+
+// TestSomeRecycled: of the requests of one connection those come back, and those
+// alone, for which the handler says so.
+func TestSomeRecycled(t *testing.T) {
+	script(t, "3.1", func(t *testing.T, fm form) {
+		var kept []*http.Request
+		seen, isKept := map[*http.Request]bool{}, map[*http.Request]bool{}
+		cameBack := false
+		cfg, log := testConfig(choosing{func(w http.ResponseWriter, r *http.Request) {
+			if isKept[r] {
+				t.Error("a request that is kept is another's as well")
+			}
+			if r.URL.Path == "/kept" {
+				kept, isKept[r] = append(kept, r), true
+			}
+			cameBack = cameBack || seen[r]
+			seen[r] = true
+		}, "/mine"})
+		c := dialConfig(t, fm, Complete(cfg), log)
+		for i := range 30 {
+			path := "/mine"
+			if i%3 == 2 {
+				path = "/kept"
+			}
+			c.write(fmt.Sprintf("GET %s HTTP/1.1\r\nHost: a\r\nX-N: %d\r\n\r\n", path, i))
+			c.want("a request", 200, "")
+		}
+		for i, r := range kept {
+			if r.URL.Path != "/kept" || r.Header.Get("X-N") != fmt.Sprint(3*i+2) {
+				t.Errorf("request %d became %v %v", i, r.URL, r.Header)
+			}
+		}
+		if !cameBack && !raceEnabled { // there sync.Pool drops at random
+			t.Error("nothing has come back")
+		}
+	})
+}
+
+// TestSomeRecycledAllocs: what comes back costs as little as where all does, and
+// what does not no more than where nothing does.
+func TestSomeRecycledAllocs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("sync.Pool drops at random under the race detector")
+	}
+	for _, tt := range []struct {
+		path string
+		want float64
+	}{{"/", 0}, {"/other", 3}} {
+		c, host := benchConn(choosing{benchHandlers()["plain"], tt.path}, false, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		c.OnReadable(host.now)
+		got := testing.AllocsPerRun(1000, func() {
+			host.left = 1
+			c.OnReadable(host.now)
+		})
+		if got > tt.want {
+			t.Errorf("%s: %v allocations a request, want %v at most", tt.path, got, tt.want)
+		}
+	}
+}

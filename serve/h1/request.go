@@ -15,11 +15,11 @@ func (x *exchange) begin(c *Conn) {
 		// The context is unexported in http.Request: WithContext is the way in,
 		// and costs the one allocation that the request itself is.
 		x.req = new(http.Request).WithContext(&x.ctx)
-		if x.last != nil {
-			x.last.tmpl = new(http.Request).WithContext(&x.ctx)
-		}
 	} else {
-		*x.req = *x.last.tmpl
+		if x.tmpl == nil { // only now is it sure that there is a next request
+			x.tmpl = new(http.Request).WithContext(&x.ctx)
+		}
+		*x.req = *x.tmpl
 	}
 	r := x.req
 	x.url = x.scratch.url // the handler may change its own
@@ -51,6 +51,7 @@ func (x *exchange) begin(c *Conn) {
 		r.Body = http.NoBody
 	}
 	x.w.begin(c, x)
+	x.earlier = x.w.mark > 0
 	x.w.upgrading = upgrading
 }
 

@@ -35,6 +35,7 @@ type response struct {
 	upgrading  bool // the request asks for another protocol (H1-15)
 	hijacked   bool
 	aborted    bool
+	recycle    bool // MayRecycle was called
 	over       bool // the handler has returned
 	mark       int  // where this answer begins in the gathered output
 	own        own  // what the handler has said itself, as the head begins
@@ -80,6 +81,10 @@ func (w *response) DetachHeader() {
 	defer w.c.wmu.Unlock()
 	w.header = nil
 }
+
+// MayRecycle tells that nothing of the request is kept; see Config.Recycle. It is
+// for the handler's own goroutine, which is about to return.
+func (w *response) MayRecycle() { w.recycle = true }
 
 // WriteHeader sends an informational head at once, and notes a final one: it
 // is serialised with the first bytes of the body, or at the end.
@@ -131,7 +136,7 @@ func (w *response) write(p []byte) (int, error) {
 	// Without a declared length a short body is kept back: its length is told
 	// if the handler ends before more comes.
 	if !w.headDone && w.length < 0 && !w.tooLong(len(p)) {
-		w.kept = withRoom(w.kept, len(p))
+		w.kept = w.kept.WithRoom(len(p))
 		w.kept.B = append(w.kept.B, p...)
 		return len(p), nil
 	}
@@ -141,7 +146,7 @@ func (w *response) write(p []byte) (int, error) {
 			// The content type is that of the body's begin, in however many
 			// writes it came.
 			k := min(n, semantics.SniffBytes-len(w.kept.B))
-			w.kept = withRoom(w.kept, k)
+			w.kept = w.kept.WithRoom(k)
 			w.kept.B = append(w.kept.B, p[:k]...)
 			p = p[k:]
 		}

@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -48,15 +49,30 @@ func (w *response) sendable(src io.Reader) (f *os.File, off, n int64, ok bool) {
 	if rest := st.Size() - off; n < 0 || n > rest {
 		n = rest
 	}
+	return f, off, n, w.takesFile(n)
+}
+
+// takesFile tells whether n bytes of a file are worth a call of their own, and
+// fit the answer.
+func (w *response) takesFile(n int64) bool {
 	if n < sendfileMin {
-		return nil, 0, 0, false
+		return false
 	}
 	w.c.wmu.Lock()
 	defer w.c.wmu.Unlock()
-	if w.before(int(n)) != nil || w.isHead || w.length < 0 || w.written+n > w.length {
-		return nil, 0, 0, false
+	return w.before(int(n)) == nil && !w.isHead && w.length >= 0 && w.written+n <= w.length
+}
+
+// SendFile sends n bytes of f from off as a part of the body. The position of f is
+// neither used nor moved, so that answers may share f. errors.ErrUnsupported:
+// nothing was sent, and the bytes are to be read and written instead (TLS, no
+// declared length, too few to be worth it). io.ErrUnexpectedEOF: f has become
+// shorter.
+func (w *response) SendFile(f *os.File, off, n int64) (int64, error) {
+	if !w.c.host.CanSendFile() || !w.takesFile(n) {
+		return 0, errors.ErrUnsupported
 	}
-	return f, off, n, true
+	return w.sendFile(f, off, n)
 }
 
 // fileOf returns the file that r is; nil: it is none. io.Copy of a file calls

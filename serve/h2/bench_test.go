@@ -65,25 +65,27 @@ func (h *benchHost) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (h *benchHost) Buffered() int            { return 0 }
-func (h *benchHost) Blocks() bool             { return false }
-func (h *benchHost) Now() time.Time           { return h.now }
-func (h *benchHost) TurnClock(Turn) time.Time { return h.now }
-func (h *benchHost) SetTimer(time.Time)       {}
-func (h *benchHost) BeginTurn() Turn          { h.turn++; return h.turn }
-func (h *benchHost) EndTurn(Turn) bool        { return true }
-func (h *benchHost) LeadTurn(Turn)            { panic("nobody leads on") }
-func (h *benchHost) Leading(Turn) bool        { return true }
-func (h *benchHost) WorkBehind()              {}
-func (h *benchHost) Wake()                    {}
-func (h *benchHost) Draining() bool           { return false }
-func (h *benchHost) ShedKeepAlive() bool      { return false }
-func (h *benchHost) CloseWrite() error        { return nil }
-func (h *benchHost) Done(error)               {}
-func (h *benchHost) RemoteAddr() net.Addr     { return nil }
-func (h *benchHost) LocalAddr() net.Addr      { return nil }
-func (h *benchHost) RemoteAddrString() string { return "192.0.2.7:4711" }
-func (h *benchHost) SetState(http.ConnState)  {}
+func (h *benchHost) Buffered() int                            { return 0 }
+func (h *benchHost) Blocks() bool                             { return false }
+func (h *benchHost) Now() time.Time                           { return h.now }
+func (h *benchHost) TurnClock(Turn) time.Time                 { return h.now }
+func (h *benchHost) SetTimer(time.Time)                       {}
+func (h *benchHost) BeginTurn() Turn                          { h.turn++; return h.turn }
+func (h *benchHost) ContextValue(any, Turn, Task) (any, bool) { return nil, false }
+func (h *benchHost) RunTask(TaskRunner) (parked, inline bool) { panic("no tasks here") }
+func (h *benchHost) EndTurn(Turn) bool                        { return true }
+func (h *benchHost) LeadTurn(Turn)                            { panic("nobody leads on") }
+func (h *benchHost) Leading(Turn) bool                        { return true }
+func (h *benchHost) WorkBehind()                              {}
+func (h *benchHost) Wake()                                    {}
+func (h *benchHost) Draining() bool                           { return false }
+func (h *benchHost) ShedKeepAlive() bool                      { return false }
+func (h *benchHost) CloseWrite() error                        { return nil }
+func (h *benchHost) Done(error)                               {}
+func (h *benchHost) RemoteAddr() net.Addr                     { return nil }
+func (h *benchHost) LocalAddr() net.Addr                      { return nil }
+func (h *benchHost) RemoteAddrString() string                 { return "192.0.2.7:4711" }
+func (h *benchHost) SetState(http.ConnState)                  {}
 
 // load is what a benchmark's client asks for.
 type load struct {

@@ -226,22 +226,35 @@ func (b *body) wait() error {
 // step, while its turn leads, else here.
 func (s *stream) unlock() {
 	c := s.c
-	if c.out != nil && !c.host.Leading(s.turn) {
-		c.flush()
+	if c.out != nil {
+		switch {
+		case !c.host.Leading(s.turnNow()):
+			c.flush()
+		case s.parked:
+			c.wake = true // no step is under way
+		}
 	}
 	c.end()
+}
+
+// turnNow is the turn that the handler runs in.
+func (s *stream) turnNow() Turn {
+	if s.task != nil {
+		return Turn(s.task.CurrentTurn())
+	}
+	return s.turn
 }
 
 // unlockToWait releases the lock and leadership: s is about to wait. Whatever
 // was gathered leaves, with the step that goes on, or here.
 func (c *Conn) unlockToWait(s *stream) {
-	if !c.host.Leading(s.turn) {
+	if !c.host.Leading(s.turnNow()) {
 		c.flush()
 	}
-	wake := c.wake
+	wake := c.wake || s.parked && c.out != nil
 	c.wake = false
 	c.mu.Unlock()
-	c.host.LeadTurn(s.turn)
+	c.host.LeadTurn(s.turnNow())
 	if wake {
 		c.host.Wake()
 	}

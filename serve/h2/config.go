@@ -42,19 +42,32 @@ type Config struct {
 
 	// Recycle reuses requests, headers and writers: the handler promises to
 	// keep nothing of a request after it returns. A handler with a method
-	// RecycleRequests() bool decides for itself.
+	// RecycleRequests() bool decides for itself. One with RecyclesSomeRequests()
+	// bool promises that for the requests alone for which it has called MayRecycle
+	// of their ResponseWriter before it returned.
 	Recycle bool
+	// Tasks runs handlers as tasks of the event loop: while one waits for an
+	// upstream, its connection and all others go on, without a goroutine of Go's
+	// scheduler. The portable form has none.
+	Tasks bool
 
 	Date     *semantics.DateCache
 	AltSvc   *semantics.AltSvc // of answers whose handler says none; nil: none
 	ErrorLog *slog.Logger
 	Counters *Counters
 
-	pools *pools
+	recycleSome bool // of a handler that decides with each request
+	pools       *pools
 }
 
 // recycler is the handler's own word on Config.Recycle.
 type recycler interface{ RecycleRequests() bool }
+
+// someRecycler is one that decides with each request, by MayRecycle.
+type someRecycler interface{ RecyclesSomeRequests() bool }
+
+// recycles tells whether requests may come back at all.
+func (cfg *Config) recycles() bool { return cfg.Recycle || cfg.recycleSome }
 
 // Complete returns cfg ready for NewConn: defaults set, nothing shared with
 // the caller's struct but what it points to.
@@ -72,6 +85,9 @@ func Complete(cfg Config) *Config {
 	c.pools = new(pools)
 	if r, ok := c.Handler.(recycler); ok {
 		c.Recycle = r.RecycleRequests()
+	}
+	if r, ok := c.Handler.(someRecycler); ok {
+		c.recycleSome = r.RecyclesSomeRequests()
 	}
 	return &c
 }

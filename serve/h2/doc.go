@@ -34,7 +34,8 @@
 //
 // A request whose body has not arrived with its head waits for the end of the
 // input, since its DATA is mostly right behind. By default each request is new
-// and its handler may keep it; with Config.Recycle its block comes back.
+// and its handler may keep it; with Config.Recycle its block comes back, or
+// if its handler says so (MayRecycle).
 //
 // # Writing path
 //

@@ -74,11 +74,40 @@ func (c *Conn) serve(s *stream) (inline bool) {
 		c.host.WorkBehind()
 	}
 	c.mu.Unlock()
+	if c.cfg.Tasks {
+		return c.runTask(s)
+	}
 	return c.handle(s)
 }
 
+// runTask calls the handler as a task. It returns with c.mu held.
+func (c *Conn) runTask(s *stream) (inline bool) {
+	parked, inline := c.host.RunTask((*taskRunner)(s))
+	if !parked {
+		return inline
+	}
+	c.mu.Lock()
+	if c.inline == s {
+		c.inline = nil
+	}
+	s.detached, s.parked = true, true
+	c.keep(s)
+	s.task.Park()
+	return inline
+}
+
+// taskRunner is a stream whose handler runs as a task.
+type taskRunner stream
+
+// SetTask: see TaskRunner.
+func (r *taskRunner) SetTask(t Task) { r.task = t }
+
+// Run calls the handler.
+func (r *taskRunner) Run() { r.c.handle((*stream)(r)) }
+
 // handle calls the handler as net/http does: a panic ends the stream, not the
-// process. It returns with c.mu held. inline false: it was overtaken.
+// process. It returns with c.mu held, unless the handler has waited as a task.
+// inline false: it was overtaken.
 func (c *Conn) handle(s *stream) (inline bool) {
 	returned := false
 	defer func() {
@@ -91,21 +120,28 @@ func (c *Conn) handle(s *stream) (inline bool) {
 		if v != nil {
 			c.notePanic(v)
 		}
-		if s.turn != 0 {
+		switch {
+		case s.task != nil:
+			s.ctx.Notify(nil) // this task is somebody else's soon
+			inline = s.task.Leave()
+		case s.turn != 0:
 			inline = c.host.EndTurn(s.turn)
 		}
 		c.mu.Lock()
-		s.detached = !inline
+		s.detached = s.detached || !inline
 		if c.inline == s {
 			c.inline = nil
 		}
 		s.w.aborted = !returned
+		// A task that has waited runs beside the steps, and so it asks for one;
+		// runtime.Goexit unwinds on: nobody else unlocks.
+		alone := s.parked || v == nil && !returned
 		c.finishStream(s)
-		if v == nil && !returned {
-			c.end() // runtime.Goexit unwinds on: nobody else unlocks
+		if alone {
+			c.end()
 		}
 	}()
-	if !c.blocks {
+	if !c.blocks && s.task == nil {
 		s.turn = c.host.BeginTurn()
 	}
 	c.cfg.Handler.ServeHTTP(&s.w, s.req)
@@ -132,7 +168,11 @@ func (c *Conn) finishStream(s *stream) {
 		c.keep(s) // its last bytes wait for room
 	}
 	if s.detached {
-		c.flush()
+		if s.parked {
+			c.wake = c.wake || c.out != nil
+		} else {
+			c.flush()
+		}
 		c.wake = c.wake || c.open == 0 || len(c.waiting) > 0 || s.out != nil || c.writeErr != nil || c.goaway != goawayNone
 	}
 	c.recycle(s)

@@ -15,6 +15,23 @@ var ErrWouldBlock = errors.New("h2: would block")
 // handler has a goroutine of its own and never led.
 type Turn uint64
 
+// A Task is a handler that runs as a coroutine of the loop: it may wait without its
+// goroutine, and goes on beside the steps of its connection.
+type Task interface {
+	// CurrentTurn is that of its present run.
+	CurrentTurn() uint64
+	// Leave is EndTurn, called by the task itself.
+	Leave() (inline bool)
+	// Park lets a task that waits go on. Nothing may be done with it afterwards.
+	Park()
+}
+
+// A TaskRunner is what runs as a task, and is told as which before it does.
+type TaskRunner interface {
+	SetTask(t Task)
+	Run()
+}
+
 // Host is the connection under the engine: a byte stream, and the loop that
 // drives it.
 //
@@ -58,6 +75,12 @@ type Host interface {
 	Leading(t Turn) bool
 	// WorkBehind tells that a step has more to do behind the handler that comes next.
 	WorkBehind()
+	// ContextValue answers what the handler of t asks its context of the host; ok
+	// false: it does not know the key. task is nil where it runs as none.
+	ContextValue(key any, t Turn, task Task) (value any, ok bool)
+	// RunTask runs a handler as a task, in place of BeginTurn and EndTurn: parked, it
+	// waits, and Task.Park lets it go on; inline as EndTurn's. Only with Config.Tasks.
+	RunTask(r TaskRunner) (parked, inline bool)
 	// Wake asks for OnWritable soon. Any goroutine, without the engine's lock.
 	Wake()
 

@@ -414,6 +414,10 @@ func (h *memHost) SetTimer(t time.Time) {
 	h.timer = mine
 }
 
+func (h *memHost) ContextValue(any, Turn, Task) (any, bool) { return nil, false }
+
+func (h *memHost) RunTask(TaskRunner) (parked, inline bool) { panic("no tasks here") }
+
 func (h *memHost) BeginTurn() Turn {
 	h.mu.Lock()
 	defer h.mu.Unlock()

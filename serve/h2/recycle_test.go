@@ -226,3 +226,70 @@ func TestRecycledIsNotUsedWhileWatched(t *testing.T) {
 		}
 	})
 }
+
+// choosing lets those of its requests come back whose path it is told.
+type choosing struct {
+	http.HandlerFunc
+	path string
+}
+
+func (choosing) RecyclesSomeRequests() bool { return true }
+
+func (h choosing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.HandlerFunc(w, r)
+	if r.URL.Path == h.path {
+		w.(interface{ MayRecycle() }).MayRecycle()
+	}
+}
+
+// TestSomeRecycled: of the requests of one connection those come back, and those
+// alone, for which the handler says so.
+func TestSomeRecycled(t *testing.T) {
+	script(t, "some", func(t *testing.T, fm form) {
+		var kept []*http.Request
+		isKept := map[*http.Request]bool{}
+		cfg, log := testConfig(choosing{func(w http.ResponseWriter, r *http.Request) {
+			if isKept[r] {
+				t.Error("a request that is kept is another's as well")
+			}
+			if r.URL.Path == "/kept" {
+				kept, isKept[r] = append(kept, r), true
+			}
+		}, "/mine"})
+		c := dialConfig(t, fm, Complete(cfg), log)
+		c.preface()
+		for i := range uint32(30) {
+			path := "/mine"
+			if i%3 == 2 {
+				path = "/kept"
+			}
+			c.get(2*i+1, path, "x-n", fmt.Sprint(i))
+			c.wantAnswer("a request", 2*i+1, 200, "")
+		}
+		for i, r := range kept {
+			if r.URL.Path != "/kept" || r.Header.Get("X-N") != fmt.Sprint(3*i+2) {
+				t.Errorf("request %d became %v %v", i, r.URL, r.Header)
+			}
+		}
+	})
+}
+
+// TestSomeRecycledAllocs: what comes back costs as little as where all does, and
+// what does not no more than where nothing does.
+func TestSomeRecycledAllocs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("sync.Pool drops at random under the race detector")
+	}
+	for _, tt := range []struct {
+		name, path string
+		want       float64
+	}{{"recycled", "/hello", 0}, {"fresh", "/other", 4}} {
+		h := benchConn(t, choosing{benchHello, tt.path}, false, load{streams: 10})
+		steps := 0
+		got := testing.AllocsPerRun(200, func() { h.step(); steps++ }) / 10
+		if got > tt.want {
+			t.Errorf("%s: %v allocations a request, want %v at most", tt.name, got, tt.want)
+		}
+		h.check(t, steps*10, 14)
+	}
+}

@@ -25,6 +25,7 @@ type response struct {
 	headDone  bool  // HEADERS were framed
 	continued bool  // 100 was sent
 	aborted   bool
+	recycle   bool            // MayRecycle was called
 	over      bool            // the handler has returned
 	kept      *bufpool.Buffer // content that waits for its length to be known
 	answer    message.Answer  // what the handler has said; Status 0: WriteHeader was not called
@@ -40,8 +41,12 @@ func (w *response) reset() {
 	clear(w.header)
 	w.answer.Reset()
 	w.s, w.written, w.kept = nil, 0, nil
-	w.connect, w.duplex, w.headDone, w.continued, w.aborted, w.over = false, false, false, false, false, false
+	w.connect, w.duplex, w.headDone, w.continued, w.aborted, w.over, w.recycle = false, false, false, false, false, false, false
 }
+
+// MayRecycle tells that nothing of the request is kept; see Config.Recycle. It is
+// for the handler's own goroutine, which is about to return.
+func (w *response) MayRecycle() { w.recycle = true }
 
 // Header returns the map that WriteHeader sends.
 func (w *response) Header() http.Header {
@@ -77,6 +82,32 @@ func (w *response) lockedWriteHeader(status int) bool {
 		return false
 	}
 	w.writeHeader(status)
+	return true
+}
+
+// WriteFields is WriteHeader for an answer that is passed on: it has fields besides
+// those of the header map, which spares a proxy a map and their strings. They are
+// copied. A name that is in the map is the handler's own: its lines among fields are
+// left out.
+func (w *response) WriteFields(status int, fields []semantics.Field) {
+	if status < 200 || !w.beginPassedOn(status, fields) {
+		w.WriteHeader(status) // which has a word for each
+	}
+}
+
+// beginPassedOn is beginHead with fields of elsewhere; false: it is not the time.
+func (w *response) beginPassedOn(status int, fields []semantics.Field) bool {
+	c := w.s.c
+	c.mu.Lock()
+	defer w.s.unlock()
+	if w.answer.Status != 0 || w.over {
+		return false
+	}
+	message.CheckStatus(status)
+	w.answer.BeginPassedOn(status, w.header, fields)
+	if w.answer.Close && !w.s.gone {
+		c.retire()
+	}
 	return true
 }
 
@@ -170,16 +201,8 @@ func (w *response) failed(err error) error {
 }
 
 func (w *response) keep(p []byte) {
-	k := w.kept
-	if k == nil {
-		k = bufpool.Get(len(p))
-	} else if cap(k.B)-len(k.B) < len(p) {
-		k = bufpool.Get(len(w.kept.B) + len(p))
-		k.B = append(k.B, w.kept.B...)
-		w.kept.Release()
-	}
-	k.B = append(k.B, p...)
-	w.kept = k
+	w.kept = w.kept.WithRoom(len(p))
+	w.kept.B = append(w.kept.B, p...)
 }
 
 // tooLong tells whether n more bytes would be too many to keep back.

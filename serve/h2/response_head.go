@@ -54,7 +54,7 @@ func (w *response) sendHead(sniff []byte, ended bool) {
 		b = c.enc.AppendField(b, "Content-Length", a.LengthValue())
 	}
 	if !a.Date {
-		b = c.enc.AppendField(b, "Date", c.cfg.Date.Value(c.host.TurnClock(s.turn)))
+		b = c.enc.AppendField(b, "Date", c.cfg.Date.Value(c.host.TurnClock(s.turnNow())))
 	}
 	if v := c.cfg.AltSvc.Value(); v != "" && !a.AltSvc {
 		b = c.enc.AppendField(b, "Alt-Svc", v)

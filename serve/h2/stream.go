@@ -13,7 +13,7 @@ import (
 
 // stream is one exchange: all the engine keeps for a request and its answer,
 // in one block. By default a block is used once, since a handler may keep the
-// request for ever; with Config.Recycle it comes back.
+// request for ever; if it promises not to (Config.Recycle) the block comes back.
 //
 // c.mu guards everything but what is marked.
 type stream struct {
@@ -28,9 +28,11 @@ type stream struct {
 	detached   bool // its handler leads no more
 	returned   bool // its handler has returned
 	exposed    bool // its context was asked for Done: it may outlive the handler
+	parked     bool // the task that its handler runs as has waited
 	err        error
 
 	turn Turn // of the handler; set before it runs
+	task Task // that it runs as; nil: none. Set before it runs
 
 	// The request, in its handler's hands.
 	req   *http.Request
@@ -40,7 +42,10 @@ type stream struct {
 	w     response
 	given []string // the field values: one array for all
 	array [12]string
-	last  *last // with Recycle
+
+	// Of the request before, in a stream that has come back.
+	header http.Header   // the map; it is cleared for the next
+	tmpl   *http.Request // carries the context; *req = *tmpl resets what http keeps in it
 
 	// Output that was not framed yet (send.go).
 	out     *bufpool.Buffer
@@ -63,12 +68,6 @@ type stream struct {
 	waiters *deadlines    // of ResponseController, made at the first
 }
 
-// last is what a recycled stream keeps of the request before.
-type last struct {
-	header http.Header   // the map; it is cleared for the next
-	tmpl   *http.Request // carries the context; *req = *tmpl resets what http keeps in it
-}
-
 // pools are a Config's: an idle connection holds nothing of them.
 type pools struct {
 	streams sync.Pool // with Recycle
@@ -78,15 +77,12 @@ type pools struct {
 func (c *Conn) newStream(id uint32) *stream {
 	s := c.spare
 	c.spare = nil
-	if s == nil && c.cfg.Recycle {
+	if s == nil && c.cfg.recycles() {
 		s, _ = c.cfg.pools.streams.Get().(*stream)
 	}
 	if s == nil {
 		s = new(stream)
 		s.given = s.array[:0]
-		if c.cfg.Recycle {
-			s.last = new(last)
-		}
 	}
 	s.c, s.id = c, id
 	s.sendWin = c.streamWin
@@ -96,18 +92,25 @@ func (c *Conn) newStream(id uint32) *stream {
 }
 
 // recycle keeps a stream that is closed and whose handler has returned, for the
-// next request. A detached one is left to the garbage collector, and one with
+// next request. One that was overtaken is left to the garbage collector, and one with
 // deadlines: somebody may be telling it of a reset, or a timer fire, right now.
 func (c *Conn) recycle(s *stream) {
-	if !c.cfg.Recycle || !s.gone || s.detached || s.exposed || s.waiters != nil {
+	if !s.mayRecycle() || !s.gone || s.detached && !s.parked || s.exposed || s.waiters != nil {
 		return
 	}
+	bufpool.PoisonRequest(s.req, &s.url, s.header)
 	s.reset()
 	if c.spare == nil {
 		c.spare = s
 		return
 	}
 	s.free()
+}
+
+// mayRecycle tells whether nobody keeps anything of the request.
+func (s *stream) mayRecycle() bool {
+	cfg := s.c.cfg
+	return cfg.Recycle || cfg.recycleSome && s.w.recycle && !s.w.aborted
 }
 
 // free gives a recycled stream to the pool.
@@ -123,7 +126,7 @@ func (s *stream) reset() {
 	s.w.reset()
 	s.body.reset()
 	s.recvClosed, s.sendClosed, s.gone, s.started, s.returned, s.err = false, false, false, false, false, nil
-	s.turn = 0
+	s.turn, s.task, s.parked = 0, nil, false
 	s.outEnd, s.trailer = false, false
 	s.stalledAt, s.sentBytes = 0, 0
 	s.room, s.waiters = nil, nil

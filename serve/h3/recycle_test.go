@@ -174,3 +174,46 @@ func TestRecycleByHandler(t *testing.T) {
 		servetest.Want(t, "the handler decides", cfg.Recycle, ok)
 	}
 }
+
+// choosing lets those of its requests come back whose path it is told.
+type choosing struct {
+	http.HandlerFunc
+	path string
+}
+
+func (choosing) RecyclesSomeRequests() bool { return true }
+
+func (h choosing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.HandlerFunc(w, r)
+	if r.URL.Path == h.path {
+		w.(interface{ MayRecycle() }).MayRecycle()
+	}
+}
+
+// TestSomeRecycled: of the requests of one connection those come back, and those
+// alone, for which the handler says so.
+func TestSomeRecycled(t *testing.T) {
+	var kept []*http.Request
+	isKept := map[*http.Request]bool{}
+	note := choosing{func(w http.ResponseWriter, r *http.Request) {
+		servetest.Want(t, "one that is kept is another's as well", isKept[r], false)
+		if r.URL.Path == "/kept" {
+			kept, isKept[r] = append(kept, r), true
+		}
+		hello(w, r)
+	}, "/mine"}
+	s := serve(t, hello, func(cfg *Config) { cfg.Handler = note })
+	a := s.agent()
+	for i := range 30 {
+		path := "/mine"
+		if i%3 == 2 {
+			path = "/kept"
+		}
+		a.wantHello("an answer", path)
+	}
+	servetest.Want(t, "kept", len(kept), 10)
+	for _, r := range kept {
+		servetest.Want(t, "method", r.Method, http.MethodGet)
+		servetest.Want(t, "path", r.URL.Path, "/kept")
+	}
+}

@@ -20,11 +20,11 @@ func (s *stream) makeRequest(m *message.Head) {
 		// The context is unexported in http.Request: WithContext is the way in,
 		// and costs the one allocation that the request itself is.
 		s.req = new(http.Request).WithContext(&s.ctx)
-		if s.last != nil {
-			s.last.tmpl = new(http.Request).WithContext(&s.ctx)
-		}
 	} else {
-		*s.req = *s.last.tmpl
+		if s.tmpl == nil { // only now is it sure that there is a next request
+			s.tmpl = new(http.Request).WithContext(&s.ctx)
+		}
+		*s.req = *s.tmpl
 	}
 	r := s.req
 	s.url = m.URL // the handler may change its own
@@ -49,13 +49,9 @@ func (s *stream) makeRequest(m *message.Head) {
 }
 
 // fill makes the header map of m, of the last request's where that comes back.
-func (s *stream) fill(m *message.Head) (header http.Header) {
-	if s.last == nil {
-		header, s.given = m.Fill(nil, s.given)
-		return header
-	}
-	s.last.header, s.given = m.Fill(s.last.header, s.given)
-	return s.last.header
+func (s *stream) fill(m *message.Head) http.Header {
+	s.header, s.given = m.Fill(s.header, s.given)
+	return s.header
 }
 
 // ContextValue answers net/http's two keys.

@@ -34,6 +34,7 @@ type response struct {
 	queued    int             // bytes the transport was given as copies
 	frame     int64           // bytes that are left of the DATA frame that holds all content
 	continued bool            // 100 was sent
+	recycle   bool            // MayRecycle was called
 	err       error           // of the stream's sending half
 }
 
@@ -43,8 +44,12 @@ func (w *response) reset() {
 	w.headSent.Store(false)
 	w.over.Store(false)
 	w.s, w.written, w.kept, w.queued, w.frame = nil, 0, nil, 0, 0
-	w.continued, w.err = false, nil // one with deadlines does not come back
+	w.continued, w.recycle, w.err = false, false, nil // one with deadlines does not come back
 }
+
+// MayRecycle tells that nothing of the request is kept; see Config.Recycle. It is
+// for the handler's own goroutine, which is about to return.
+func (w *response) MayRecycle() { w.recycle = true }
 
 // Header returns the map that WriteHeader sends.
 func (w *response) Header() http.Header {
@@ -75,6 +80,25 @@ func (w *response) WriteHeader(status int) {
 		w.s.c.srv.cfg.ErrorLog.Warn("http3: superfluous response.WriteHeader call", slog.Int("status", status))
 	default:
 		w.writeHeader(status)
+	}
+}
+
+// WriteFields is WriteHeader for an answer that is passed on: it has fields besides
+// those of the header map, which are copied. A name that is in the map is the
+// handler's own: its lines among fields are left out.
+func (w *response) WriteFields(status int, fields []semantics.Field) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if status < 200 || w.answer.Status != 0 || w.over.Load() {
+		w.mu.Unlock()
+		defer w.mu.Lock()
+		w.WriteHeader(status) // which has a word for each
+		return
+	}
+	message.CheckStatus(status)
+	w.answer.BeginPassedOn(status, w.header, fields)
+	if w.answer.Close {
+		go w.s.c.drain()
 	}
 }
 
@@ -151,16 +175,8 @@ func (w *response) before(n int) error {
 }
 
 func (w *response) keep(p []byte) {
-	k := w.kept
-	if k == nil {
-		k = bufpool.Get(len(p))
-	} else if cap(k.B)-len(k.B) < len(p) {
-		k = bufpool.Get(len(w.kept.B) + len(p))
-		k.B = append(k.B, w.kept.B...)
-		w.kept.Release()
-	}
-	k.B = append(k.B, p...)
-	w.kept = k
+	w.kept = w.kept.WithRoom(len(p))
+	w.kept.B = append(w.kept.B, p...)
 }
 
 // tooLong tells whether n more bytes would be too many to keep back.

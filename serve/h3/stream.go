@@ -7,13 +7,14 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"github.com/penstock-edge/penstock/serve/bufpool"
 	"github.com/penstock-edge/penstock/serve/h3/qpack"
 	"github.com/penstock-edge/penstock/serve/lazyctx"
 )
 
 // stream is one exchange: all the engine keeps for a request and its answer,
 // in one block. By default a block is used once, since a handler may keep the
-// request for ever; with Config.Recycle it comes back.
+// request for ever; if it promises not to (Config.Recycle) the block comes back.
 type stream struct {
 	c    *conn
 	str  *quic.Stream
@@ -28,11 +29,8 @@ type stream struct {
 	w     response
 	given []string // the field values: one array for all
 	array [12]string
-	last  *last // with Recycle
-}
 
-// last is what a recycled stream keeps of the request before.
-type last struct {
+	// Of the request before, in a stream that has come back.
 	header http.Header   // the map; it is cleared for the next
 	tmpl   *http.Request // carries the context; *req = *tmpl resets what http keeps in it
 }
@@ -54,15 +52,12 @@ func (p *pools) cache() *qpack.Cache {
 // newStream makes the block of a request.
 func (c *conn) newStream(str *quic.Stream) *stream {
 	var s *stream
-	if c.srv.cfg.Recycle {
+	if c.srv.cfg.recycles() {
 		s, _ = c.srv.cfg.pools.streams.Get().(*stream)
 	}
 	if s == nil {
 		s = new(stream)
 		s.given = s.array[:0]
-		if c.srv.cfg.Recycle {
-			s.last = new(last)
-		}
 	}
 	s.c, s.str = c, str
 	s.in.str = (*arrival)(s)
@@ -93,11 +88,21 @@ func (s *stream) finish() (leads bool) {
 	leads = s.turn != 0 && c.endTurn(s.turn)
 	// One that was overtaken, or whose context somebody holds, is left to the
 	// garbage collector: others may look at it still.
-	if c.srv.cfg.Recycle && leads && !exposed && !s.w.timed.Load() {
+	if s.mayRecycle() && leads && !exposed && !s.w.timed.Load() {
+		if s.req != nil {
+			bufpool.PoisonRequest(s.req, &s.url, s.header)
+		}
 		s.reset()
 		c.srv.cfg.pools.streams.Put(s)
 	}
 	return leads
+}
+
+// mayRecycle tells whether nobody keeps anything of the request. One that was never
+// given to a handler is nobody's.
+func (s *stream) mayRecycle() bool {
+	cfg := s.c.srv.cfg
+	return cfg.Recycle || cfg.recycleSome && s.w.recycle
 }
 
 // reset makes s new, but for what the next request uses again.

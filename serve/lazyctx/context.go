@@ -18,6 +18,9 @@ type Owner interface {
 	WatchContext()
 }
 
+// Interruptible is what waits for a request, and is told when that has ended.
+type Interruptible interface{ Interrupt() }
+
 // Context is a context.Context that ends when its owner says so, its parent ends,
 // or its deadline has come. Begin readies the zero value; after it any number of goroutines may
 // use the methods, but for Reset. It must not be copied.
@@ -32,6 +35,7 @@ type Context struct {
 	err      error
 	funcs    map[*func()]struct{} // of AfterFunc
 	stop     func() bool          // of the parent's AfterFunc
+	notified Interruptible        // told when the context ends; nil: nobody
 	deadline time.Time            // its own; zero: none
 	timer    *time.Timer          // of the deadline, once done was made
 }
@@ -163,6 +167,27 @@ func (t *Context) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
+// Notify tells w, and nobody before it, when the context is cancelled, at once if
+// it was: what Done does, without a channel and without exposing the context. A
+// deadline that comes is for the caller to see, and until tells of it (zero: there
+// is none). w must neither block nor use the context. nil: nobody. When it returns,
+// whoever was told before is told no more.
+func (t *Context) Notify(w Interruptible) (until time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.notified = w
+	if w == nil {
+		return time.Time{}
+	}
+	if t.err != nil {
+		w.Interrupt()
+	}
+	if parent, ok := t.parent.Deadline(); ok && (t.deadline.IsZero() || parent.Before(t.deadline)) {
+		return parent
+	}
+	return t.deadline
+}
+
 // Cancel ends the context; only the first call counts. It does not block, and
 // tells what Exposed would.
 func (t *Context) Cancel(err error) (exposed bool) {
@@ -175,6 +200,9 @@ func (t *Context) Cancel(err error) (exposed bool) {
 	t.err = err
 	if exposed {
 		close(t.done)
+	}
+	if t.notified != nil {
+		t.notified.Interrupt() // under the lock: see Notify
 	}
 	funcs, stop := t.funcs, t.stop
 	t.funcs, t.stop = nil, nil
@@ -205,7 +233,7 @@ func (t *Context) Exposed() bool {
 // Nobody else may hold it.
 func (t *Context) Reset() {
 	t.parent, t.owner = nil, nil
-	t.done, t.err, t.funcs, t.stop = nil, nil, nil, nil
+	t.done, t.err, t.funcs, t.stop, t.notified = nil, nil, nil, nil, nil
 	t.deadline, t.timer = time.Time{}, nil // a timer was stopped by Cancel, or Exposed forbids Reset
 }
 

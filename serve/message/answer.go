@@ -37,6 +37,7 @@ type Answer struct {
 	ended     bool     // Finish was called
 	declared  string   // Content-Length as set; empty: none, or no number
 	announced []string // lines of Trailer
+	text      []byte   // values of BeginPassedOn
 	array     [8]Field // of Fields, unless there are more
 }
 
@@ -49,7 +50,7 @@ func (a *Answer) To(h *Head) {
 // Reset makes a new but for its arrays, which hold no string any more.
 func (a *Answer) Reset() {
 	clear(a.Fields)
-	a.Fields, a.Trailers = a.Fields[:0], a.Trailers[:0]
+	a.Fields, a.Trailers, a.text = a.Fields[:0], a.Trailers[:0], a.text[:0]
 	a.Status, a.Length, a.declared, a.announced = 0, 0, "", nil
 	a.Late, a.Close, a.ContentType, a.Encoded, a.Date, a.AltSvc, a.NoContent = false, false, false, false, false, false, false
 	a.IsHead, a.Tunnel, a.bodiless, a.ended = false, false, false, false

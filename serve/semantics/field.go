@@ -31,6 +31,9 @@ var class = func() (t [256]uint8) {
 	return t
 }()
 
+// Field is one field line that is passed on. Whose bytes they are, the holder says.
+type Field struct{ Name, Value []byte }
+
 // IsTokenByte tells whether c is a tchar (RFC 9110 §5.6.2).
 func IsTokenByte(c byte) bool { return class[c]&tokenByte != 0 }
 

@@ -59,20 +59,31 @@ func (sh *Shard) accept(k *socket) {
 			return
 		}
 		sh.counters.Accepted.Add(1)
-		if !sh.admit(k.svc, remote) {
+		a := accepted{fd: fd, remote: remote, proxied: k.svc.Proxies.Trusts(remote)}
+		if !sh.admit(k.svc, &a) {
 			sh.counters.Refused.Add(1)
 			rawClose(fd)
 			continue
 		}
-		sh.deal(accepted{fd, remote, k.svc.Gate != nil}, k)
+		sh.deal(a, k)
 	}
 }
 
 // accepted is a connection on its way to its shard.
 type accepted struct {
-	fd     int
-	remote netip.AddrPort
-	gated  bool // counted by the gate, which wants it back
+	fd      int
+	remote  netip.AddrPort
+	gated   bool // counted by the gate, which wants it back
+	proxied bool // it begins with a PROXY header
+}
+
+// counted is the address that the gate counts it by: a proxy has no ceiling of its
+// own, and its client is not known yet.
+func (a accepted) counted() netip.Addr {
+	if a.proxied {
+		return netip.Addr{}
+	}
+	return a.remote.Addr()
 }
 
 // deal gives a connection to the next shard, where one socket serves several.
@@ -87,21 +98,22 @@ func (sh *Shard) deal(a accepted, k *socket) {
 	} else if !to.Shard.Do(func(time.Time) { to.Shard.open(a, to) }) {
 		rawClose(a.fd) // that shard has ended, and so does the server
 		if a.gated {
-			k.svc.Gate.Release(a.remote.Addr())
+			k.svc.Gate.Release(a.counted())
 		}
 	}
 }
 
 // admit asks the ceilings; near the total the oldest idle connections go first.
-func (sh *Shard) admit(svc *Service, remote netip.AddrPort) bool {
+func (sh *Shard) admit(svc *Service, a *accepted) bool {
 	if svc.Gate == nil {
 		return true
 	}
-	v := svc.Gate.Admit(remote.Addr())
+	v := svc.Gate.Admit(a.counted())
 	if v == listener.RefusedTotal && sh.evictIdle(evictions) > 0 {
-		v = svc.Gate.Admit(remote.Addr())
+		v = svc.Gate.Admit(a.counted())
 	}
-	return v == listener.Admitted
+	a.gated = v == listener.Admitted
+	return a.gated
 }
 
 // acceptFailed sorts an error into its class (rule S-5).
@@ -156,12 +168,16 @@ func (sh *Shard) forget(k *socket) {
 
 // Leave takes svc's sockets out of the shard after everything that the kernel
 // has completed was accepted, and reports through done. The caller has
-// quiesced the group and waited a round trip, and closes the sockets.
+// quiesced the group and waited a round trip, and closes the sockets. The queue of
+// sockets that another process has too (Service.Shared) is left to it: nobody
+// keeps new connections out there, so it might never be empty.
 func (sh *Shard) Leave(svc *Service, done func()) {
 	ok := sh.Do(func(time.Time) {
 		for _, k := range sh.sockets {
 			if k != nil && k.svc == svc {
-				sh.drainQueue(k)
+				if svc.Shared == nil || !svc.Shared() {
+					sh.drainQueue(k)
+				}
 				sh.forget(k)
 			}
 		}
@@ -181,7 +197,7 @@ func (sh *Shard) drainQueue(k *socket) {
 		fd, remote, err := k.Accept()
 		if err == nil {
 			sh.counters.Accepted.Add(1)
-			sh.deal(accepted{fd: fd, remote: remote}, k)
+			sh.deal(accepted{fd: fd, remote: remote, proxied: k.svc.Proxies.Trusts(remote)}, k)
 			continue
 		}
 		switch listener.Classify(err) {
@@ -200,7 +216,25 @@ func (sh *Shard) drainQueue(k *socket) {
 // open makes a connection of an accepted descriptor. Its first step comes at
 // the end of the batch, before it is registered anywhere.
 func (sh *Shard) open(a accepted, svc *Service) {
-	c := &Conn{sh: sh, fd: a.fd, svc: svc, remote: a.remote, gated: a.gated}
+	c := &Conn{sh: sh, fd: a.fd, svc: svc, remote: a.remote, gated: a.gated, nameless: a.proxied, proxied: a.proxied}
+	sh.place(c)
+	c.unix = !a.remote.IsValid()
+	sh.live++
+	sh.counters.Open.Add(1)
+	svc.open.Add(1)
+	if !a.proxied { // whom it is from is not known before Introduce
+		c.SetState(http.StateNew)
+	}
+	if c.drv = svc.Open(c); c.drv == nil {
+		c.Done(syscall.ECONNABORTED)
+		sh.closeConn(c)
+		return
+	}
+	sh.fresh = append(sh.fresh, c)
+}
+
+// place gives c a slot in the table, and a generation.
+func (sh *Shard) place(c *Conn) {
 	if n := len(sh.free); n > 0 {
 		c.slot = sh.free[n-1]
 		sh.free = sh.free[:n-1]
@@ -214,16 +248,6 @@ func (sh *Shard) open(a accepted, svc *Service) {
 		sh.lastGen++
 	}
 	c.gen = sh.lastGen
-	c.unix = !a.remote.IsValid()
-	sh.live++
-	sh.counters.Open.Add(1)
-	c.SetState(http.StateNew)
-	if c.drv = svc.Open(c); c.drv == nil {
-		c.Done(syscall.ECONNABORTED)
-		sh.closeConn(c)
-		return
-	}
-	sh.fresh = append(sh.fresh, c)
 }
 
 // evictIdle closes up to n of the connections that have been idle longest.

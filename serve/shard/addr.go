@@ -7,7 +7,7 @@ import (
 
 // RemoteAddr is the peer's address. For a Unix socket its name is empty.
 func (c *Conn) RemoteAddr() net.Addr {
-	if c.unix {
+	if !c.remote.IsValid() {
 		return &net.UnixAddr{Net: "unix"}
 	}
 	return net.TCPAddrFromAddrPort(c.remote)
@@ -19,7 +19,7 @@ func (c *Conn) Peer() netip.AddrPort { return c.remote }
 // RemoteAddrString is RemoteAddr().String(), rendered once a connection.
 func (c *Conn) RemoteAddrString() string {
 	if c.host == "" {
-		if c.unix {
+		if !c.remote.IsValid() {
 			c.host = "@"
 		} else {
 			c.host = c.remote.String()
@@ -30,6 +30,9 @@ func (c *Conn) RemoteAddrString() string {
 
 // LocalAddr asks the kernel each time: few handlers want it.
 func (c *Conn) LocalAddr() net.Addr {
+	if c.local != nil {
+		return net.TCPAddrFromAddrPort(*c.local)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fd >= 0 {

@@ -23,7 +23,9 @@ func (sh *Shard) closeConn(c *Conn) {
 	c.release()
 	c.mu.Unlock()
 	sh.forgetConn(c)
-	c.SetState(http.StateClosed)
+	if !c.proxied { // else nobody was told of it
+		c.SetState(http.StateClosed)
+	}
 }
 
 // forgetConn frees c's place in the tables.
@@ -34,26 +36,30 @@ func (sh *Shard) forgetConn(c *Conn) {
 	sh.live--
 	sh.counters.Open.Add(-1)
 	if c.gated {
-		c.svc.Gate.Release(c.remote.Addr())
+		c.svc.Gate.Release(c.counted())
 	}
+	c.svc.open.Add(-1)
+	sh.reportGone(c.svc)
 	sh.reportEmpty()
 }
 
-// drainOpen tells the open connections, once, that the server stops. An engine
+// drainOpen tells the open connections, once, that the server stops, or that
+// their service leaves. An engine
 // may serve a request there, so this is a step like any other. False: overtaken;
 // the taker goes on behind it.
 func (l *leader) drainOpen() bool {
 	sh := l.sh
-	if !sh.draining || sh.drainNext >= len(sh.conns) {
+	if !sh.draining && !sh.retiring || sh.drainNext >= len(sh.conns) {
 		return true
 	}
 	for sh.drainNext < len(sh.conns) {
 		c := sh.conns[sh.drainNext]
 		sh.drainNext++
-		if c != nil && !c.busy && !l.drain(c) {
+		if c != nil && !c.busy && c.Draining() && !l.drain(c) {
 			return false
 		}
 	}
+	sh.retiring = false // those that were busy look by themselves
 	sh.reportEmpty()
 	return true
 }
@@ -66,10 +72,11 @@ func (l *leader) drain(c *Conn) bool {
 	return l.after(c)
 }
 
-// cutAll ends all connections and counts those that were not idle.
-func (sh *Shard) cutAll() (cut int) {
+// cutAll ends all connections, those of svc alone unless it is nil, and counts
+// those that were not idle.
+func (sh *Shard) cutAll(svc *Service) (cut int) {
 	for _, c := range sh.conns {
-		if c == nil || c.cut.Load() {
+		if c == nil || c.client != nil || c.cut.Load() || svc != nil && c.svc != svc {
 			continue
 		}
 		if !c.idle() {
@@ -110,16 +117,22 @@ func (sh *Shard) finish() {
 	left := sh.inbox.queue
 	sh.inbox.mu.Unlock()
 	for _, m := range left {
-		if m.do != nil {
+		switch {
+		case m.do != nil:
 			m.do(sh.now)
+		case m.closing != nil:
+			sh.closeClient(m.closing)
 		}
 	}
-	sh.cutAll() // one of those may have opened a connection
+	sh.cutAll(nil) // one of those may have opened a connection
+	sh.endTasks()
+	sh.forgetClients()
 	sh.timer.Stop()
 	sh.poll.close()
 	sh.spare.Close()
 	sh.standby.close()
 	sh.spares.close()
+	sh.coroutines.close()
 	close(sh.stopped)
 }
 
@@ -129,7 +142,7 @@ func (sh *Shard) CutLargest() {
 		var worst *Conn
 		most := 0
 		for _, c := range sh.conns {
-			if c == nil || c.cut.Load() {
+			if c == nil || c.client != nil || c.cut.Load() {
 				continue
 			}
 			if n := c.Buffered(); n > most {

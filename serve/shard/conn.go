@@ -26,6 +26,9 @@ func (wouldBlock) Error() string   { return "shard: would block" }
 func (wouldBlock) Timeout() bool   { return false }
 func (wouldBlock) Temporary() bool { return true }
 
+// ErrInterrupted ends the waits of a task whose request has ended.
+var ErrInterrupted = errors.New("shard: the request has ended")
+
 var (
 	errCut    = errors.New("shard: connection cut by the server")
 	errGoexit = errors.New("shard: handler called runtime.Goexit")
@@ -45,16 +48,20 @@ const (
 // The descriptor is closed by the leader only, and only while no handler of
 // the connection runs, so a number can never be closed beneath a raw call.
 type Conn struct {
-	// Immutable after open.
-	sh     *Shard
-	svc    *Service
-	drv    Driver
-	remote netip.AddrPort
-	slot   uint32
-	gen    uint32
-	unix   bool
-	gated  bool // counted by svc.Gate
-	shared bool // see Share; set once
+	// Immutable after open, those of proxied connections after Introduce.
+	sh       *Shard
+	svc      *Service
+	drv      Driver
+	remote   netip.AddrPort
+	local    *netip.AddrPort // what the PROXY header says; nil: the socket's
+	slot     uint32
+	gen      uint32
+	unix     bool
+	gated    bool    // counted by svc.Gate
+	nameless bool    // but as nobody's
+	proxied  bool    // its PROXY header has not come yet
+	shared   bool    // see Share; set once
+	client   *Client // what it is to a task; nil: it was accepted
 
 	// Owned by the leader.
 	busy      bool // a handler, or a detached goroutine, owns the connection
@@ -67,16 +74,18 @@ type Conn struct {
 
 	// Owned by whoever owns the connection: the leader, or while busy the
 	// goroutine that runs the handler.
-	word     uint64 // of the handler that runs; see token
 	detached bool   // overtaken
+	parking  bool   // its task waits, and the step is on its way back to the loop
 	over     bool   // Done was called
 	blocking bool   // a goroutine of Detach owns it
 	drained  bool   // the last read was short: the socket is empty until an edge
 	err      error  // why it is over
+	task     *Task  // what its handler runs as; nil: none
 	timerAt  int64  // SetTimer, on the shard's clock; 0: none
 	host     string // RemoteAddrString, rendered once
 
 	// Atomic.
+	word       atomic.Uint64 // of the handler that runs; see token
 	events     atomic.Uint32 // seen while busy
 	toEnd      atomic.Bool   // RDHUP, HUP or ERR was seen: a short read proves nothing
 	registered atomic.Bool
@@ -129,7 +138,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 }
 
-// Peek copies what is there to p and leaves it there; 0: nothing, or an error.
+// Peek copies what is there to p and leaves it there; 0: nothing, or an error. What
+// comes later makes an edge also where nothing of this was read.
 func (c *Conn) Peek(p []byte) int {
 	n, e := rawPeek(c.fd, p)
 	if e != 0 {
@@ -142,13 +152,13 @@ func (c *Conn) Peek(p []byte) int {
 func (c *Conn) BeginHandler() {
 	c.busy = true
 	c.sh.current = c
-	c.word = c.sh.token.enter()
+	c.word.Store(c.sh.token.enter())
 }
 
 // EndHandler reports whether this goroutine still leads. If not, it touches
 // nothing of the shard any more and returns from its step soon.
 func (c *Conn) EndHandler() (inline bool) {
-	if c.sh.token.leave(c.word) {
+	if c.sh.token.leave(c.word.Load()) {
 		c.busy = false
 		return true
 	}
@@ -159,7 +169,7 @@ func (c *Conn) EndHandler() (inline bool) {
 // Lead hands leadership on if this connection's handler runs inline: its
 // goroutine is about to wait. Any goroutine of the handler may call it.
 func (c *Conn) Lead() {
-	if c.sh.token.take(c.word) {
+	if c.sh.token.take(c.word.Load()) {
 		c.sh.counters.HandOffs.Add(1)
 		c.sh.spawn(c.sh.lead)
 	}
@@ -169,7 +179,8 @@ func (c *Conn) Lead() {
 // returns (it may WaitReadable); then the loop takes it back and steps it at
 // once. Called by the leader, outside a handler.
 func (c *Conn) Detach(f func()) {
-	c.busy, c.away, c.blocking, c.word = true, true, true, 0
+	c.busy, c.away, c.blocking = true, true, true
+	c.word.Store(0)
 	c.sh.spawn(func() {
 		finished := false
 		defer func() {
@@ -204,8 +215,11 @@ func (c *Conn) Done(err error) {
 	}
 }
 
-// Draining tells that the shard takes nothing new. Any goroutine.
-func (c *Conn) Draining() bool { return c.sh.counters.Draining.Load() }
+// Draining tells that the shard, or the connection's service, takes nothing new.
+// Any goroutine.
+func (c *Conn) Draining() bool {
+	return c.sh.counters.Draining.Load() || c.svc != nil && c.svc.leaving.Load()
+}
 
 // register puts the connection into the epoll set. It may be called by the
 // leader or, before a wait, by whoever owns a half.
@@ -268,7 +282,7 @@ func (c *Conn) CloseWrite() error {
 // the handler runs inline and right after it, the clock's once it was
 // overtaken. Only the word is asked, which any goroutine may.
 func (c *Conn) WallClock() time.Time {
-	if w := c.sh.token.word.Load(); w|inHandler == c.word {
+	if w := c.sh.token.word.Load(); w|inHandler == c.word.Load() {
 		return time.Unix(0, c.sh.wall.Load()) // an overtaking meanwhile makes it newer
 	}
 	return time.Now()

@@ -78,15 +78,26 @@ func (c *Conn) writeLocked(rest []byte, flags int) error {
 	if len(rest) == 0 {
 		return nil
 	}
-	if c.out == nil {
-		c.out, c.off = bufpool.Get(max(len(rest), 4<<10)), 0
-	}
-	c.out.B = append(c.out.B, rest...)
-	c.kept.Add(int64(len(rest)))
+	c.keep(rest)
 	if c.corked {
 		return nil
 	}
 	return c.armOut()
+}
+
+// keep appends rest to what is kept back, whose buffer grows from class to
+// class: one that append grew would be garbage (BenchmarkBodyTLS).
+func (c *Conn) keep(rest []byte) {
+	switch {
+	case c.out == nil:
+		c.out, c.off = bufpool.Get(max(len(rest), 4<<10)), 0
+	case c.off > 0 && cap(c.out.B)-len(c.out.B) < len(rest):
+		c.out.B = c.out.B[:copy(c.out.B, c.out.B[c.off:])]
+		c.off = 0
+	}
+	c.out = c.out.WithRoom(len(rest))
+	c.out.B = append(c.out.B, rest...)
+	c.kept.Add(int64(len(rest)))
 }
 
 // Cork gathers what is written until Uncork sends it in one call.

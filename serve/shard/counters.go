@@ -13,6 +13,7 @@ type Counters struct {
 	Hijacked  atomic.Uint64 // left with a handler
 	HandOffs  atomic.Uint64 // known waits that passed leadership on
 	Overtaken atomic.Uint64 // handlers that lost leadership unknowingly
+	Clients   atomic.Int64  // connections to upstreams now
 	Draining  atomic.Bool
 }
 

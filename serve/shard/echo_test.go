@@ -103,12 +103,18 @@ func (e *echo) Close() error    { return nil }
 // serveEcho runs one shard with handler on a loopback address.
 func serveEcho(t testing.TB, handler func(*Conn, string) string) (*Shard, string) {
 	t.Helper()
+	return serveDriver(t, func(c *Conn) Driver { return &echo{c: c, handler: handler} })
+}
+
+// serveDriver runs one shard whose connections have drivers by open.
+func serveDriver(t testing.TB, open func(*Conn) Driver) (*Shard, string) {
+	t.Helper()
 	sh, err := New(Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	svc, socket := listenEcho(t)
-	svc.Open = func(c *Conn) Driver { return &echo{c: c, handler: handler} }
+	svc.Open = open
 	sh.Start()
 	if err := sh.AddSocket(socket, svc); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/penstock-edge/penstock/listener"
 )
 
 // Hijack takes the connection out of the shard and gives it to its handler as
@@ -17,6 +19,26 @@ func (c *Conn) Hijack() (net.Conn, error) {
 			return nil, err
 		}
 	}
+	conn, err := c.leave()
+	if err != nil {
+		return nil, err
+	}
+	c.hijacked.Store(true)
+	c.sh.counters.Hijacked.Add(1)
+	c.sh.Do(func(time.Time) {
+		if c.state != connClosed {
+			c.state = connClosed
+			c.sh.forgetConn(c)
+		}
+	})
+	if c.svc.ConnState != nil {
+		c.svc.ConnState(conn, http.StateHijacked)
+	}
+	return conn, nil
+}
+
+// leave makes a connection of package net from the descriptor, and ends ours.
+func (c *Conn) leave() (net.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fd < 0 || c.cut.Load() {
@@ -39,16 +61,8 @@ func (c *Conn) Hijack() (net.Conn, error) {
 	}
 	rawClose(c.fd)
 	c.fd = -1
-	c.hijacked.Store(true)
-	c.sh.counters.Hijacked.Add(1)
-	c.sh.Do(func(time.Time) {
-		if c.state != connClosed {
-			c.state = connClosed
-			c.sh.forgetConn(c)
-		}
-	})
-	if c.svc.ConnState != nil {
-		c.svc.ConnState(conn, http.StateHijacked)
+	if c.local != nil {
+		conn = listener.ProxyHeader{Source: c.remote, Destination: *c.local}.Introduce(conn)
 	}
 	return conn, nil
 }

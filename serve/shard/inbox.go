@@ -7,11 +7,14 @@ import (
 )
 
 // message is what others give to a shard: a connection that comes back from a
-// detached goroutine or wants a step, or something to do on the leader.
+// detached goroutine or wants a step, a task that goes on, or something to do on
+// the leader.
 type message struct {
-	conn *Conn
-	step *Conn // a shared connection that asked for a step (Wake)
-	do   func(now time.Time)
+	conn    *Conn
+	step    *Conn // a shared connection that asked for a step (Wake)
+	task    *Task // one that is to go on
+	closing *Conn // an upstream connection that its user has closed
+	do      func(now time.Time)
 }
 
 // inbox is the one locked queue into a shard. Its length is bounded by the
@@ -80,6 +83,12 @@ func (l *leader) readInbox() bool {
 			if !l.step(m.step) {
 				return false
 			}
+		case m.task != nil:
+			if !l.takeTask(m.task) {
+				return false
+			}
+		case m.closing != nil:
+			l.sh.closeClient(m.closing)
 		case !l.takeBack(m.conn):
 			return false
 		}

@@ -9,6 +9,7 @@ type leader struct {
 	sh    *Shard
 	epoch uint64 // of its leadership
 	c     *Conn  // in a step; nil between steps
+	free  *Task  // that it has resumed, without a connection of its own
 }
 
 // lead runs the loop. The caller holds leadership (the word says engine); lead
@@ -22,8 +23,11 @@ func (sh *Shard) lead() {
 	defer l.rescue()
 	for l.resume() && l.batch() && l.readInbox() && l.drainOpen() && l.expire() && l.readFresh() {
 		if sh.ended && sh.live == 0 {
-			sh.finish()
-			return
+			sh.endTasks()
+			if !sh.coroutines.away() {
+				sh.finish()
+				return
+			}
 		}
 		sh.rest()
 	}
@@ -58,6 +62,9 @@ func (l *leader) dispatch(c *Conn, mask uint32) bool {
 		// A FIN that came with data makes one edge only: read to the end.
 		c.toEnd.Store(true)
 	}
+	if c.client != nil {
+		return l.clientEvent(c, mask)
+	}
 	if c.busy {
 		c.notify(mask)
 		return true
@@ -90,7 +97,7 @@ func (l *leader) look(c *Conn) bool {
 	if !l.readable(c) {
 		return false
 	}
-	if l.sh.draining && !c.busy && c.state != connClosed {
+	if c.Draining() && !c.busy && c.state != connClosed {
 		return l.drain(c)
 	}
 	return true
@@ -117,12 +124,25 @@ func (l *leader) after(c *Conn) bool {
 	if c.shared && l.lost() {
 		return false
 	}
+	if c.parking {
+		return l.park(c)
+	}
 	if c.detached {
 		l.sh.giveBack(c)
 		return false
 	}
 	l.sh.settle(c)
 	return true
+}
+
+// park leaves a connection whose handler waits as a task. From here on any leader
+// may resume it. False: overtaken.
+func (l *leader) park(c *Conn) bool {
+	inline := !c.detached
+	c.parking, c.detached = false, false
+	_ = c.register() // an error comes again when the handler is back
+	c.task.park()
+	return inline
 }
 
 // readFresh tries the first read of accepted connections before they are
@@ -147,6 +167,15 @@ func (l *leader) readFresh() bool {
 // runtime.Goexit ends it inside a step: its connection ends, another leads.
 func (l *leader) rescue() {
 	c, sh := l.c, l.sh
+	if t := l.free; t != nil {
+		sh.coroutines.forget(t.co)
+		if t.Leave() {
+			sh.spawn(sh.lead)
+		} else {
+			sh.taskEnded(false)
+		}
+		return
+	}
 	if c == nil {
 		return
 	}
@@ -166,7 +195,7 @@ func (l *leader) rescue() {
 		sh.spawn(sh.lead)
 	default:
 		c.detached = true
-		if sh.token.take(c.word) {
+		if sh.token.take(c.word.Load()) {
 			sh.spawn(sh.lead)
 		}
 		sh.giveBack(c)

@@ -53,10 +53,14 @@ type poller struct {
 	gate int
 	ring int
 	rang atomic.Bool // the ring was rung and not emptied yet
-	// armed: the set may ring the gate. Owned by the leader.
-	armed bool
-	file  *os.File
-	raw   syscall.RawConn
+	file *os.File
+	raw  syscall.RawConn
+	park func(fd uintptr) bool // parkOnce; made once, for a wait allocates nothing (TestProxiedAllocs)
+
+	// Owned by the leader.
+	armed  bool // the set may ring the gate
+	parked bool // the wait has begun
+	yield  bool // the wait is for the scheduler
 
 	// mu keeps the ring open while somebody rings it, who may come late.
 	mu     sync.Mutex
@@ -65,6 +69,7 @@ type poller struct {
 
 func newPoller() (p *poller, err error) {
 	p = &poller{set: -1, gate: -1, ring: -1}
+	p.park = p.parkOnce
 	defer func() {
 		if err != nil {
 			p.close()
@@ -163,27 +168,12 @@ func (p *poller) disarm() {
 	}
 }
 
-// wait parks the calling goroutine in Go's poller until the gate is ready.
+// wait parks the leader in Go's poller until the gate is ready.
 // With yield set the set is ready already and the park is for the scheduler,
 // which polls for everybody else on this core before it comes back.
-//
-// Arming and ringing are done inside the call, after the poller's readiness
-// was reset: done before, the edge could be consumed by another core's poll
-// and this goroutine would sleep on it. A wake for nothing does no harm.
 func (p *poller) wait(yield bool) error {
-	parked := false
-	err := p.raw.Read(func(uintptr) bool {
-		if parked {
-			return true
-		}
-		parked = true
-		if yield {
-			p.wake()
-			return false
-		}
-		p.arm()
-		return p.rang.Load()
-	})
+	p.parked, p.yield = false, yield
+	err := p.raw.Read(p.park)
 	if p.armed {
 		p.disarm()
 	}
@@ -192,6 +182,22 @@ func (p *poller) wait(yield bool) error {
 		drainEventfd(p.ring)
 	}
 	return err
+}
+
+// parkOnce arms or rings within the poller's call, after its readiness was reset:
+// done before, the edge could be consumed by another core's poll and the leader
+// would sleep on it. A wake for nothing does no harm.
+func (p *poller) parkOnce(uintptr) bool {
+	if p.parked {
+		return true
+	}
+	p.parked = true
+	if p.yield {
+		p.wake()
+		return false
+	}
+	p.arm()
+	return p.rang.Load()
 }
 
 // wake rings the gate. Any goroutine may call it, also after close.

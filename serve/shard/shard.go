@@ -39,6 +39,13 @@ type Driver interface {
 	Close() error
 }
 
+// TaskDriver is a Driver whose handlers run as tasks (RunTask).
+type TaskDriver interface {
+	Driver
+	// OnResume: the handler that has parked goes on, by ResumeTask. Leader only.
+	OnResume(now time.Time)
+}
+
 // Service is what a listening socket's connections are given to.
 type Service struct {
 	// Open makes the driver of a new connection. It runs on the leader and
@@ -46,16 +53,30 @@ type Service struct {
 	Open func(c *Conn) Driver
 	// Gate counts connections and refuses those above the ceilings. nil: none.
 	Gate *listener.Gate
+	// Proxies are those whose connections begin with a PROXY header, which is
+	// the driver's to read: see Conn.Proxied. nil: nobody's do.
+	Proxies *listener.Proxies
+	// Shared tells whether another process accepts from the sockets, too; see
+	// listener.Group.Share. nil: none does.
+	Shared func() bool
 	// Listener is the group's face, for errors and contexts.
 	Listener net.Listener
-	// Spread shares this service's connections among shards where one socket
-	// serves them all. Empty: the accepting shard keeps them.
+	// Spread shares this service's connections among shards where there are fewer
+	// sockets than shards. Empty: the accepting shard keeps them.
 	Spread []*Service
 	// Shard is where Spread's connections of this entry go.
 	Shard *Shard
 	// ConnState observes changes of state. nil: nobody.
 	ConnState func(net.Conn, http.ConnState)
+
+	// Atomic; any goroutine.
+	open    atomic.Int64 // connections, without those that were hijacked
+	leaving atomic.Bool  // Retire was called
 }
+
+// Live counts the service's connections without those that were hijacked. Any
+// goroutine.
+func (svc *Service) Live() int64 { return svc.open.Load() }
 
 // Config is what a shard needs to know. Zero values are defaults.
 type Config struct {
@@ -71,7 +92,7 @@ type Config struct {
 	// Log receives accept failures and fatal errors. nil: slog.Default().
 	Log *slog.Logger
 	// Empty is called by the leader when the last connection of a draining
-	// shard has gone; it must not block. nil: nobody.
+	// shard has gone, or of a service that leaves; it must not block. nil: nobody.
 	Empty func()
 	// Fatal is told of an error that ends accepting on a socket. nil: nobody.
 	Fatal func(error)
@@ -100,6 +121,7 @@ const (
 // Make it with New, then Start; Stop ends it.
 type Shard struct {
 	// Immutable after New.
+	id    int
 	cfg   Config
 	poll  *poller
 	procs int
@@ -129,18 +151,28 @@ type Shard struct {
 	wheel    wheel
 	timerAt  int64 // what timer is armed for; 0: not
 	draining bool
+	retiring bool // some service leaves
 	// drainNext is the first slot whose connection was not told of the drain.
 	drainNext int
 	ended     bool
 
-	standby  standby
-	watchdog watchdog
-	inbox    inbox
-	spares   spares
-	timer    *time.Timer // rings the gate when the wheel is due while the leader waits
-	wg       sync.WaitGroup
-	stopped  chan struct{} // closed when the last leader has gone
+	standby    standby
+	watchdog   watchdog
+	inbox      inbox
+	spares     spares
+	coroutines coroutines
+	nobody     *Conn       // whose handler a task of Go is
+	timer      *time.Timer // rings the gate when the wheel is due while the leader waits
+	wg         sync.WaitGroup
+	stopped    chan struct{} // closed when the last leader has gone
 }
+
+// lastID numbers the shards of the process. It is no state but an identity: what
+// keeps connections by shard needs one that no two servers share.
+var lastID atomic.Int64
+
+// ID is a number that no other shard of the process has, from 1 on.
+func (sh *Shard) ID() int { return sh.id }
 
 // New makes a shard that serves nothing yet.
 func New(cfg Config) (*Shard, error) {
@@ -158,7 +190,7 @@ func New(cfg Config) (*Shard, error) {
 		return nil, err
 	}
 	sh := &Shard{
-		cfg: cfg, poll: poll, procs: runtime.GOMAXPROCS(0), base: time.Now(),
+		id: int(lastID.Add(1)), cfg: cfg, poll: poll, procs: runtime.GOMAXPROCS(0), base: time.Now(),
 		spare: listener.NewSpare(), stopped: make(chan struct{}),
 	}
 	if err := sh.standby.init(); err != nil {
@@ -166,6 +198,8 @@ func New(cfg Config) (*Shard, error) {
 		sh.spare.Close()
 		return nil, err
 	}
+	sh.nobody = &Conn{sh: sh, drv: idleDriver{}, busy: true}
+	sh.nobody.registered.Store(true)
 	sh.watchdog.wake = make(chan struct{}, 1)
 	sh.timer = time.AfterFunc(time.Hour, sh.poll.wake)
 	sh.timer.Stop()
@@ -207,13 +241,30 @@ func (sh *Shard) Drain() {
 	})
 }
 
+// Retire tells every connection of svc, and every later one, to end as a drain
+// does; those of other services go on. Leave takes its sockets.
+func (sh *Shard) Retire(svc *Service) {
+	svc.leaving.Store(true)
+	sh.Do(func(time.Time) {
+		sh.retiring, sh.drainNext = true, 0
+		sh.reportGone(svc)
+	})
+}
+
+// CutService is Cut for the connections of one service.
+func (sh *Shard) CutService(svc *Service, report func(cut int)) {
+	if !sh.Do(func(time.Time) { report(sh.cutAll(svc)) }) {
+		report(0)
+	}
+}
+
 // Live counts connections without those that were hijacked. Any goroutine.
 func (sh *Shard) Live() int64 { return sh.counters.Open.Load() }
 
 // Cut ends every connection at once, also under running handlers, and tells
 // through report how many there were.
 func (sh *Shard) Cut(report func(cut int)) {
-	if !sh.Do(func(time.Time) { report(sh.cutAll()) }) {
+	if !sh.Do(func(time.Time) { report(sh.cutAll(nil)) }) {
 		report(0)
 	}
 }
@@ -238,6 +289,13 @@ func (sh *Shard) setNow() {
 // ticks is the time since the shard's zero. Durations are monotonic, so a wall
 // clock that jumps moves no deadline (rule O-5).
 func (sh *Shard) ticks(t time.Time) int64 { return int64(t.Sub(sh.base)) }
+
+// reportGone tells the owner that a service that leaves has no connection left.
+func (sh *Shard) reportGone(svc *Service) {
+	if svc.leaving.Load() && svc.open.Load() == 0 && sh.cfg.Empty != nil {
+		sh.cfg.Empty()
+	}
+}
 
 // reportEmpty tells the owner that a draining shard has no connection left.
 func (sh *Shard) reportEmpty() {

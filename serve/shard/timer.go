@@ -119,6 +119,8 @@ func (l *leader) expire() bool {
 func (l *leader) expireConn(c *Conn, now int64) bool {
 	sh := l.sh
 	switch {
+	case c.client != nil:
+		return l.expireClient(c, now)
 	case c.busy:
 		// The waits of its handler have deadlines of their own. It is placed
 		// anew when it comes back.

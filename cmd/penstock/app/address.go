@@ -18,13 +18,19 @@ import (
 type endpoint struct {
 	flag    string // which gave it
 	spec    string // as given
-	network string // tcp, unix or, for HTTP/3, udp
+	network string // tcp, unix, for HTTP/3 udp, or passedOn until it is taken
 	address string
+	name    string // of sockets that were passed on; empty: they are our own
 }
 
-const unixPrefix = "unix:"
+const (
+	unixPrefix = "unix:"
+	fdPrefix   = "fd:"
+	// passedOn stands for the network of sockets that nobody has looked at yet.
+	passedOn = "fd"
+)
 
-// parseEndpoint reads HOST:PORT, :PORT or unix:PATH.
+// parseEndpoint reads HOST:PORT, :PORT, unix:PATH or fd:NAME.
 func parseEndpoint(flag, spec string) (endpoint, error) {
 	e := endpoint{flag: flag, spec: spec, network: "tcp", address: spec}
 	if path, ok := strings.CutPrefix(spec, unixPrefix); ok {
@@ -32,6 +38,13 @@ func parseEndpoint(flag, spec string) (endpoint, error) {
 			return e, fmt.Errorf("%s %q: the path is missing; write unix:/run/penstock.sock", flag, spec)
 		}
 		e.network, e.address = "unix", path
+		return e, nil
+	}
+	if name, ok := strings.CutPrefix(spec, fdPrefix); ok {
+		if name == "" || strings.Contains(name, ":") {
+			return e, fmt.Errorf("%s %q: write the name that the .socket unit gives (FileDescriptorName=), as fd:web", flag, spec)
+		}
+		e.network, e.address, e.name = passedOn, spec, name
 		return e, nil
 	}
 	_, port, err := net.SplitHostPort(spec)
@@ -56,7 +69,7 @@ func explainHostPort(spec string) string {
 	case strings.Count(spec, ":") > 1 && !strings.Contains(spec, "["):
 		return "write an IPv6 address in brackets, [::1]:8080"
 	}
-	return "write HOST:PORT, :PORT or unix:PATH"
+	return "write HOST:PORT, :PORT, unix:PATH or fd:NAME"
 }
 
 func (e endpoint) host() string {
@@ -66,12 +79,13 @@ func (e endpoint) host() string {
 
 // fixedPort tells whether two endpoints of this address would collide.
 func (e endpoint) fixedPort() bool {
-	return e.network == "unix" || !strings.HasSuffix(e.address, ":0")
+	return e.name != "" || e.network == "unix" || !strings.HasSuffix(e.address, ":0")
 }
 
-// loopback tells whether only this machine reaches it.
+// loopback tells whether only this machine reaches it, as far as is known: of sockets
+// that are passed on take finds out.
 func (e endpoint) loopback() bool {
-	if e.network == "unix" || e.host() == "localhost" {
+	if e.network == passedOn || e.network == "unix" || e.host() == "localhost" {
 		return true
 	}
 	addr, err := netip.ParseAddr(e.host())
@@ -116,8 +130,8 @@ func (c CompletedOptions) validateAddresses() []error {
 		admin, more := endpoints("--admin", []string{c.Admin})
 		errs = append(errs, more...)
 		for _, e := range admin {
-			if !e.loopback() {
-				errs = append(errs, fmt.Errorf("--admin %s: only loopback (127.0.0.1:PORT, [::1]:PORT) or unix:PATH, because profiles show what is in memory", e.spec))
+			if !e.loopback() && !c.adminTLS() {
+				errs = append(errs, fmt.Errorf("--admin %s: %w", e.spec, errAdminPlace))
 			}
 		}
 		all = append(all, admin...)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/penstock-edge/penstock/handler"
 	"github.com/penstock-edge/penstock/handler/debug"
+	"github.com/penstock-edge/penstock/handler/proxy"
 	"github.com/penstock-edge/penstock/serve"
 )
 
@@ -28,17 +29,17 @@ func (p *Prepared) newAdminHandler() (http.Handler, error) {
 		mux.Handle(g.Path(), g)
 		mux.Handle(g.Path()+"/", g)
 	}
-	profiles := debug.Options{DisablePprof: !p.opts.Profiling, Contention: p.opts.ContentionProfiling}
-	if p.stages.labels != nil {
-		profiles.Labels = p.stages.labels.Use
-	}
 	mux.Handle("/version", handler.NewVersion(handler.BuildVersion()))
 	mux.Handle("/drainz", handler.NewDrainz(p.server.DrainStatus))
 	mux.Handle("/metrics", metrics)
 	mux.HandleFunc("GET /status", p.status)
-	mux.Handle("/debug/", debug.NewHandler(profiles))
+	mux.HandleFunc("/-/reload", p.reloadNow)
+	if p.opts.file != nil {
+		mux.HandleFunc("GET /config", p.opts.file.show)
+	}
+	mux.Handle("/debug/", p.newProfiles())
 	mux.Handle("/", handler.NotFound{})
-	return debug.Guard(mux), nil
+	return debug.Guard(mux, p.own.admin.hosts()...), nil
 }
 
 // status answers with all counters of the engines and the logs.
@@ -48,6 +49,7 @@ func (p *Prepared) status(w http.ResponseWriter, _ *http.Request) {
 		Server    serve.Snapshot          `json:"server"`
 		AccessLog *handler.AccessLogStats `json:"accessLog,omitempty"`
 		Audit     *handler.AuditStats     `json:"audit,omitempty"`
+		Upstreams []proxy.ServiceStatus   `json:"upstreams,omitempty"`
 	}{Drain: p.server.DrainStatus().JSON(), Server: p.server.Stats()}
 	if p.own.access != nil {
 		stats := p.own.access.Stats()
@@ -56,6 +58,9 @@ func (p *Prepared) status(w http.ResponseWriter, _ *http.Request) {
 	if p.own.audit != nil {
 		stats := p.own.audit.Stats()
 		body.Audit = &stats
+	}
+	if p.stages.upstreams != nil {
+		body.Upstreams = p.stages.upstreams(time.Now())
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-cache, private")
@@ -70,15 +75,30 @@ type adminServer struct {
 }
 
 // serveAdmin answers at --admin until close; nil: there is none.
-func (p *Prepared) serveAdmin() (*adminServer, error) {
-	if len(p.admin) == 0 {
+func (p *Prepared) serveAdmin() (all adminServers, err error) {
+	if len(p.admin)+len(p.socket) == 0 {
 		return nil, nil
 	}
 	h, err := p.newAdminHandler()
 	if err != nil {
 		return nil, err
 	}
-	return newAdminServer(p.admin[0].group, h, p.life.log), nil
+	for _, b := range p.admin {
+		all = append(all, newAdminServer(p.own.admin.listener(b.group), h, p.life.log))
+	}
+	for _, b := range p.socket {
+		all = append(all, newAdminServer(b.group, h, p.life.log))
+	}
+	return all, nil
+}
+
+// adminServers are those of the address and of the socket.
+type adminServers []*adminServer
+
+func (all adminServers) close() {
+	for _, a := range all {
+		a.close()
+	}
 }
 
 // newAdminServer has no write timeout, because a profile may take as long as its
@@ -87,6 +107,7 @@ func newAdminServer(l net.Listener, h http.Handler, log *slog.Logger) *adminServ
 	a := &adminServer{
 		http: &http.Server{
 			Handler:           h,
+			ConnContext:       withPeer,
 			ReadHeaderTimeout: 10 * time.Second,
 			ReadTimeout:       time.Minute,
 			IdleTimeout:       time.Minute,

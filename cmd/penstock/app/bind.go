@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -34,16 +36,29 @@ func (p *Prepared) listenConfig() listener.Config {
 	// until its first bytes are there: 11 in place of 18 us of CPU for one with
 	// a single request (BENCHMARKS.md, churn). The price: a connection opened
 	// ahead of its request is not seen by the drain during its first second.
-	return listener.Config{Sockets: p.opts.Listeners, DeferAccept: deferAccept, Join: p.opts.PermitPortSharing, ErrorLog: p.life.log}
+	cfg := listener.Config{Sockets: p.opts.Listeners, DeferAccept: deferAccept, Join: p.opts.PermitPortSharing, ErrorLog: p.life.log}
+	p.opts.applyTCP(&cfg)
+	return cfg
 }
 
 func (p *Prepared) bind(ctx context.Context) error {
+	var err error
+	if p.inherited, err = listener.Inherit(); err != nil {
+		return err
+	}
 	cfg := p.listenConfig()
 	// One socket, and a unix socket for its owner alone.
 	adminCfg := listener.Config{Sockets: 1, UnixMode: 0o600, ErrorLog: p.life.log}
-	admin := []string{p.opts.Admin}
-	if p.opts.Admin == adminOff {
-		admin = nil
+	var admin, profiles []string
+	if p.opts.Admin != adminOff {
+		admin = []string{p.opts.Admin}
+	}
+	if p.opts.DebugSocket != "" {
+		profiles = []string{unixPrefix + p.opts.DebugSocket}
+	}
+	var socket []string
+	if p.opts.file != nil && p.opts.file.config().Admin.Socket != "" {
+		socket = []string{unixPrefix + p.opts.file.config().Admin.Socket}
 	}
 	for _, set := range []struct {
 		to    *[]bound
@@ -54,20 +69,35 @@ func (p *Prepared) bind(ctx context.Context) error {
 		{&p.plain, "--listen", p.opts.Listen, cfg},
 		{&p.secure, "--tls-listen", p.opts.TLSListen, cfg},
 		{&p.admin, "--admin", admin, adminCfg},
+		{&p.socket, "admin.socket", socket, adminCfg},
+		{&p.profiles, "--debug-socket-path", profiles, adminCfg},
 	} {
 		all, errs := endpoints(set.flag, set.specs)
 		if err := errors.Join(errs...); err != nil {
 			return err
 		}
 		for _, e := range all {
-			group, err := e.bind(ctx, set.cfg)
+			b, err := p.take(ctx, e, set.cfg)
 			if err != nil {
 				return err
 			}
-			*set.to = append(*set.to, bound{e, group})
+			*set.to = append(*set.to, b)
 		}
 	}
+	if err := p.checkAdmin(); err != nil {
+		return err
+	}
 	return p.bindPackets(ctx)
+}
+
+// checkAdmin is what validateAddresses could not know of sockets that are passed on.
+func (p *Prepared) checkAdmin() error {
+	for _, b := range p.admin {
+		if !b.loopback() && !p.opts.adminTLS() {
+			return fmt.Errorf("--admin %s: on %s: %w", b.spec, b.address, errAdminPlace)
+		}
+	}
+	return nil
 }
 
 // bindPackets takes the UDP ports of --tls-listen for HTTP/3.
@@ -77,17 +107,10 @@ func (p *Prepared) bindPackets(ctx context.Context) error {
 	}
 	for i := range p.secure {
 		b := &p.secure[i]
-		if b.network == "unix" {
+		if b.network == "unix" && b.name == "" {
 			continue
 		}
-		packets, err := p.takePackets(ctx, b)
-		for try := 1; !b.fixedPort() && errors.Is(err, syscall.EADDRINUSE) && try < anyPortTries; try++ {
-			// TCP picked the port; in UDP it is somebody else's.
-			if err := p.rebind(ctx, b); err != nil {
-				return err
-			}
-			packets, err = p.takePackets(ctx, b)
-		}
+		packets, err := p.packetsFor(ctx, b)
 		if err != nil {
 			return err
 		}
@@ -96,8 +119,24 @@ func (p *Prepared) bindPackets(ctx context.Context) error {
 	return nil
 }
 
+// packetsFor takes the UDP port of b's number. Where the system picks the port, and
+// in UDP it is somebody else's, b gets another one; b must not listen yet then.
+func (p *Prepared) packetsFor(ctx context.Context, b *bound) (boundPackets, error) {
+	packets, err := p.takePackets(ctx, b)
+	for try := 1; !b.fixedPort() && errors.Is(err, syscall.EADDRINUSE) && try < anyPortTries; try++ {
+		if err := p.rebind(ctx, b); err != nil {
+			return boundPackets{}, err
+		}
+		packets, err = p.takePackets(ctx, b)
+	}
+	return packets, err
+}
+
 // takePackets takes the UDP port of b's number.
 func (p *Prepared) takePackets(ctx context.Context, b *bound) (boundPackets, error) {
+	if b.name != "" {
+		return p.takeInheritedPackets(b)
+	}
 	e, err := b.packets()
 	if err != nil {
 		return boundPackets{}, err
@@ -122,7 +161,7 @@ func (p *Prepared) rebind(ctx context.Context, b *bound) error {
 }
 
 func (p *Prepared) groups() []bound {
-	return append(append(append([]bound(nil), p.admin...), p.plain...), p.secure...)
+	return slices.Concat(p.admin, p.socket, p.profiles, p.plain, p.secure)
 }
 
 func (p *Prepared) closeGroups() {

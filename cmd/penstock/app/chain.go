@@ -63,7 +63,7 @@ func (c CompletedConfig) newFront(delegate serve.DelegationTarget) (*serve.Gener
 		if err := s.Initialize(c.Front.Resolver); err != nil {
 			return nil, err
 		}
-		return c.stages.build(routes, s, coreRules(c.Front.rules()), builtInPaths())
+		return c.stages.build(routes, s, c.Core.rules(c.Front.rules()), builtInPaths())
 	}
 	s, err := cfg.Complete().New("front", delegate)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,12 +22,17 @@ import (
 // services resolves names, and notes that it was given the chain's sources.
 type services struct {
 	known map[string]string
+	turns []string     // of any other name, one after the other
+	turn  atomic.Int64 // how many were told
 	given bool
 }
 
 func (s *services) ResolveService(name string) (*url.URL, error) {
 	if target, ok := s.known[name]; ok {
 		return url.Parse(target)
+	}
+	if len(s.turns) > 0 {
+		return url.Parse(s.turns[int(s.turn.Add(1))%len(s.turns)])
 	}
 	return nil, errors.New("unknown")
 }
@@ -39,11 +45,16 @@ func (s *services) SetSources(serve.Sources) error {
 // newTestChain is a chain in this process, on an address of its own.
 func newTestChain(t *testing.T, front FrontConfig, args ...string) (*ServerChain, string) {
 	t.Helper()
+	return newTestChainOf(t, CoreConfig{}, front, args...)
+}
+
+func newTestChainOf(t *testing.T, core CoreConfig, front FrontConfig, args ...string) (*ServerChain, string) {
+	t.Helper()
 	o, err := parse(t, serveDefaults, append([]string{"--listen", anyPort, "--admin", "off"}, args...)...)
 	servetest.Must(t, "flags", err)
 	var chain *ServerChain
 	p, err := o.Complete().prepare(t.Context(), func(c CompletedConfig) (*serve.GenericServer, error) {
-		c.Front = front
+		c.Core, c.Front = core, front
 		var err error
 		chain, err = CreateServerChain(c)
 		if err != nil {
@@ -79,13 +90,47 @@ func TestFrontProxiesToServices(t *testing.T) {
 		"/api/x":   "200 GET /base/api/x for 127.0.0.1",
 		"/version": "200 GET /base/version for 127.0.0.1", // before that of the core
 		"/lost":    "503 503 no endpoint",
-		"/gone":    "502 502 the service does not answer",
+		"/gone":    "502 Bad Gateway: upstream connect refused",
 	} {
 		resp, body := ask(t, client, http.MethodGet, base+path, "X-Forwarded-For", "192.0.2.1")
 		if got := fmt.Sprint(resp.StatusCode, " ", body); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}
 	}
+}
+
+// A resolver may name another endpoint each time; each has connections of its own.
+func TestFrontFollowsItsResolver(t *testing.T) {
+	var known services
+	want := make(map[string]bool)
+	for n := range 3 {
+		name := fmt.Sprint("endpoint ", n)
+		want[name] = true
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) }))
+		t.Cleanup(s.Close)
+		known.turns = append(known.turns, s.URL)
+	}
+	_, base := newTestChain(t, FrontConfig{Resolver: &known, Routes: []ServiceRoute{{Path: "/", Service: "any"}}})
+	client := newClient(t)
+	for range 9 {
+		_, body := ask(t, client, http.MethodGet, base+"/")
+		if !want[body] {
+			t.Fatalf("answered by %q", body)
+		}
+	}
+	servetest.Want(t, "endpoints asked", known.turn.Load(), 9)
+}
+
+// Endpoints that were not asked for long are forgotten.
+func TestEndpointsAreBounded(t *testing.T) {
+	p := &serviceProxy{service: "s", log: slog.New(slog.DiscardHandler), endpoints: make(map[endpointKey]*serviceEndpoint)}
+	for n := range maxEndpoints + 10 {
+		_, err := p.endpoint(&url.URL{Scheme: "http", Host: fmt.Sprint("127.0.0.1:", 10000+n)})
+		servetest.Must(t, "endpoint", err)
+	}
+	servetest.Want(t, "endpoints", len(p.endpoints), maxEndpoints)
+	servetest.Want(t, "the first is gone", p.endpoints[endpointKey{"http", "127.0.0.1:10000", ""}] == nil, true)
+	servetest.Must(t, "shutdown", p.Shutdown(t.Context()))
 }
 
 // A service that does not answer in time is given up.

@@ -19,13 +19,14 @@ Flags that may be repeated take a list there, parted by commas (--header,
 --tls-sni-cert-key and --cors-allowed-origins: by new lines).
 
 Signals: TERM, INT and QUIT finish what runs, then end; a second one ends at once.
-HUP reads certificates and tokens anew, and opens the logs anew.
+HUP reads the configuration, certificates and tokens anew, and opens the logs anew.
 
 Exit codes:
   0  clean
   1  wrong flag or configuration, failed start, fatal error, or second signal
   2  an address could not be bound
-  3  the drain's deadline passed and connections were cut`
+  3  the drain's deadline passed and connections were cut
+  4  requests of bench failed`
 
 const rootExample = `  penstock serve
   penstock file-server --root ./public --browse
@@ -62,6 +63,10 @@ func NewServerCommand(stopCh <-chan struct{}) *cobra.Command {
 		newServeCommand(stopCh),
 		newRespondCommand(stopCh),
 		newFileServerCommand(stopCh),
+		newReverseProxyCommand(stopCh),
+		newBenchCommand(stopCh),
+		newValidateCommand(),
+		newConfigCommand(),
 		newVersionCommand(),
 	)
 	return root

@@ -89,11 +89,15 @@ func builtInPaths() []string {
 	return []string{"/version", "/echo", "/respond", "/healthz", "/livez", "/readyz"}
 }
 
-// coreRules name the routes in metrics and logs, probes among them. Those of
-// front replace them, as its routes come first.
-func coreRules(front []handler.PathRule) []handler.PathRule {
+// rules name the routes in metrics and logs, probes among them if they are public.
+// Those of front replace them, as its routes come first.
+func (c CoreConfig) rules(front []handler.PathRule) []handler.PathRule {
 	rules := slices.Clone(front)
-	for _, r := range append(handler.ProbeRules(), []handler.PathRule{
+	var probes []handler.PathRule // else front may have a route for all paths: it is not exempt
+	if c.has(endpointHealth) {
+		probes = handler.PublicProbeRules()
+	}
+	for _, r := range append(probes, []handler.PathRule{
 		{Pattern: "/index.html", Name: "site"},
 		{Pattern: "/version"},
 		{Pattern: "/swagger.json", Name: "openapi"},

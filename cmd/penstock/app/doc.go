@@ -19,10 +19,12 @@
 //	1  wrong flag or configuration, failed start, fatal error, second signal
 //	2  an address could not be bound
 //	3  the drain's deadline passed and connections were cut
+//	4  requests of bench failed
 //
 // # Limitations
 //
-// The route table of the dynamic server has no file format yet, and no flag has
-// routes for the front. At /metrics there are the counters of engines and logs,
+// The route table of the dynamic server has no file format, and no flag has
+// routes for the front: serve -c replaces both (config_file.go). What a reload of
+// its file does is drawn in config_reload.go. At /metrics there are the counters of engines and logs,
 // not those of requests by route.
 package app

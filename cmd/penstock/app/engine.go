@@ -18,6 +18,12 @@ func (c CompletedOptions) engineOptions(log *slog.Logger) serve.ServerOptions {
 	o.DisableHTTP1, o.DisableHTTP2, o.MaxStreams = c.DisableHTTP1, c.DisableHTTP2, c.MaxStreams
 	// Requests depend on nothing of the start, not even on its values.
 	o.BaseContext = func(net.Listener) context.Context { return context.Background() }
+	o.Tasks = c.defaults.tasks
+	o.Proxies = c.proxies()
+	c.LimitOptions.apply(&o)
+	if c.file != nil {
+		c.file.tuneEngine(&o, c.file.config())
+	}
 	if !c.EventLoop {
 		o.EventLoop = serve.EventLoopOff
 	}

@@ -16,6 +16,7 @@ const (
 	ExitError  = 1
 	ExitNoBind = 2
 	ExitCut    = 3
+	ExitFailed = 4
 )
 
 // An ExitCodeError carries the code the process ends with.

@@ -14,6 +14,7 @@ import (
 func newFileServerCommand(stopCh <-chan struct{}) *cobra.Command {
 	serving := newServingOptions(oneLinerDefaults)
 	var root string
+	var precompressed bool
 	var opts static.Options
 	cmd := &cobra.Command{
 		Use:   "file-server",
@@ -27,6 +28,9 @@ is), and symbolic links do not lead out of the directory.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runCommand(cmd, stopCh, serving, func() (serverFactory, error) {
+				if precompressed {
+					opts.Precompressed = []string{"zstd", "br", "gzip"}
+				}
 				h, err := static.New(root, opts)
 				if err != nil {
 					return nil, explainRoot(root, err)
@@ -38,6 +42,7 @@ is), and symbolic links do not lead out of the directory.`,
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&root, "root", ".", "`DIR` whose files are served")
 	cmd.Flags().BoolVar(&opts.Browse, "browse", false, "list directories without index.html")
+	cmd.Flags().BoolVar(&precompressed, "precompressed", false, "send FILE.zst, FILE.br or FILE.gz beside FILE to who takes it")
 	serving.AddFlags(cmd.Flags())
 	return cmd
 }

@@ -21,7 +21,11 @@ func TestWrongCommandLines(t *testing.T) {
 		{"unknown flag", []string{"serve", "--foo"}, []string{`unknown flag: --foo; see 'penstock serve --help'`}},
 		{"unknown short flag", []string{"serve", "-x"}, []string{`unknown shorthand flag: 'x' in -x; see 'penstock serve --help'`}},
 		{"argument", []string{"serve", "x"}, []string{`serve takes no arguments, got "x"; see 'penstock serve --help'`}},
-		{"flag of later times", []string{"serve", "--config", "x"}, []string{"unknown flag: --config"}},
+		{"flag of later times", []string{"serve", "--upgrade"}, []string{"unknown flag: --upgrade"}},
+		{"no such configuration", []string{"serve", "-c", "/none.yaml"}, []string{"open /none.yaml: no such file"}},
+		{"no configuration", []string{"validate"}, []string{"-c is missing"}},
+		{"no upstream", []string{"reverse-proxy"}, []string{"--to is missing"}},
+		{"no URL", []string{"reverse-proxy", "--to", "x", "--forwarded-trust", "y"}, []string{`--forwarded-trust "y"`, `"x" is no URL`}},
 		{"value missing", []string{"serve", "--listen"}, []string{"flag needs an argument: --listen"}},
 		{"no number", []string{"serve", "--listeners", "x"}, []string{`--listeners "x": must be a whole number; see`}},
 		{"no duration", []string{"serve", "--shutdown-timeout", "5"}, []string{`--shutdown-timeout "5": must be a duration with its unit`}},
@@ -32,6 +36,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"IPv6 without brackets", []string{"serve", "--listen", "::1:8080"}, []string{`write an IPv6 address in brackets`}},
 		{"port too large", []string{"serve", "--listen", ":65536"}, []string{`the port must be a number from 0 to 65535`}},
 		{"port by name", []string{"serve", "--listen", ":http"}, []string{`the port must be a number`}},
+		{"sockets without a name", []string{"serve", "--listen", "fd:"}, []string{`--listen "fd:": write the name that the .socket unit gives`}},
+		{"sockets twice", []string{"serve", "--listen", "fd:web", "--tls-listen", "fd:web"}, []string{"--tls-listen fd:web: the address is already given with --listen"}},
 		{"unix without path", []string{"serve", "--listen", "unix:"}, []string{`the path is missing`}},
 		{"same address twice", []string{"serve", "--listen", ":8080", "--tls-listen", ":8080"}, []string{`--tls-listen :8080: the address is already given with --listen`}},
 		{"admin on the plain address", []string{"serve", "--listen", "127.0.0.1:9901"}, []string{`--admin 127.0.0.1:9901: the address is already given with --listen`}},
@@ -75,12 +81,35 @@ func TestWrongCommandLines(t *testing.T) {
 		{"watches eat the timeout", []string{"serve", "--shutdown-watch-termination-grace-period", "30s"}, []string{"must be less than --shutdown-timeout (30s)"}},
 		{"contention without profiles", []string{"serve", "--profiling=false", "--contention-profiling"}, []string{"--contention-profiling has no effect with --profiling=false"}},
 		{"contention without admin", []string{"respond", "--contention-profiling"}, []string{"--contention-profiling has no effect with --admin off"}},
+		{"two ways to say where", []string{"serve", "--secure-port", "1", "--tls-listen", ":2"}, []string{"--bind-address and --secure-port cannot stand beside --tls-listen"}},
+		{"PROXY from a name", []string{"serve", "--proxy-protocol-from", "balancer,unix"}, []string{`--proxy-protocol-from "balancer,unix": write an address or a range`}},
+		{"no IP", []string{"serve", "--bind-address", "example.org"}, []string{`--bind-address "example.org": must be an IP address`}},
+		{"no port", []string{"serve", "--secure-port", "65536"}, []string{`--secure-port "65536": must be a number from 0 to 65535`}},
+		{"address without HTTPS", []string{"serve", "--secure-port", "0", "--bind-address", "::1"}, []string{"--bind-address has no effect with --secure-port 0"}},
+		{"negative limits of connections", []string{"serve", "--idle-timeout", "-1s", "--max-connections", "-1", "--min-transfer-rate", "-1"}, []string{"--idle-timeout -1s: must not be negative", "--min-transfer-rate -1: must not be negative", "--max-connections -1: must not be negative"}},
+		{"heads without a limit", []string{"serve", "--max-header-bytes", "0", "--max-header-fields", "0", "--max-target", "2MiB"}, []string{"--max-header-bytes 0: give 256 to 1048576", "--max-header-fields 0: give 1 to 10000", "--max-target 2097152: give 256 to 1048576"}},
+		{"half a second", []string{"serve", "--tcp-keep-alive", "500ms"}, []string{"--tcp-keep-alive 500ms: must be a second or more"}},
+		{"no rate", []string{"serve", "--rate-limit", "-1"}, []string{"--rate-limit -1: must be from 0"}},
+		{"burst without rate", []string{"serve", "--rate-limit-burst", "5"}, []string{"--rate-limit-burst 5 has no effect without --rate-limit"}},
+		{"tokens of nobody", []string{"serve", "--jwt-audience", "x"}, []string{"--jwt-issuer is missing", "--jwt-jwks-file is missing"}},
+		{"shared secret", []string{"serve", "--jwt-issuer", "i", "--jwt-audience", "x", "--jwt-jwks-file", "f", "--jwt-signing-algs", "HS256"}, []string{"--jwt-issuer i: "}},
+		{"level without a name", []string{"serve", "--priority-level", "shares=1"}, []string{`--priority-level "shares=1": it begins with a name`}},
+		{"unknown key", []string{"serve", "--priority-level", "a,share=1"}, []string{`"share" is not known`}},
+		{"no share", []string{"serve", "--priority-level", "a,shares=0"}, []string{"shares=0: give a whole number from 1"}},
+		{"level behind all", []string{"serve", "--priority-level", "a", "--priority-level", "b"}, []string{"--priority-level a: takes all requests"}},
+		{"level twice", []string{"serve", "--priority-level", "a,user=x", "--priority-level", "a"}, []string{"--priority-level a: given twice"}},
+		{"negative time for streams", []string{"serve", "--min-request-timeout", "-1s"}, []string{"--min-request-timeout -1s: must not be negative"}},
+		{"objective without a place", []string{"serve", "--latency-objective", "1s"}, []string{"--latency-objective 1s has no effect without a place for recordings"}},
+		{"place without an objective", []string{"serve", "--flight-recorder-dir", "x"}, []string{"--flight-recorder-dir x: nothing says when to write there"}},
+		{"unknown level of the log", []string{"serve", "--log-level", "loud"}, []string{`--log-level "loud": must be debug, info, warn or error`}},
+		{"socket without profiles", []string{"serve", "--debug-socket-path", "x", "--profiling=false"}, []string{"--debug-socket-path has no effect with --profiling=false"}},
+		{"half of the admin's TLS", []string{"serve", "--admin-client-ca-file", "x"}, []string{"--admin-tls-cert-file is missing", "--admin-tls-private-key-file is missing"}},
 		{"unknown endpoint", []string{"serve", "--public-endpoints", "version,metrics"}, []string{`--public-endpoints "metrics": give some of site, version, openapi, health, echo, respond, or none`}},
 		{"no access log", []string{"serve", "--access-log", ""}, []string{`--access-log "": give a file`}},
 		{
 			"missing files",
-			[]string{"respond", "--tls-listen", anyPort, "--client-ca-file", "/none/ca", "--token-auth-file", "/none/tokens", "--access-log", "/none/access", "--audit-log-path", "/none/audit"},
-			[]string{"--client-ca-file /none/ca: no such file", "--token-auth-file /none/tokens: ", "--access-log /none/access: ", "--audit-log-path /none/audit: "},
+			[]string{"respond", "--tls-listen", anyPort, "--client-ca-file", "/none/ca", "--token-auth-file", "/none/tokens", "--access-log", "/none/access", "--audit-log-path", "/none/audit", "--authorization-policy-file", "/none/policy", "--jwt-issuer", "i", "--jwt-audience", "a", "--jwt-jwks-file", "/none/jwks"},
+			[]string{"--client-ca-file /none/ca: no such file", "--token-auth-file /none/tokens: ", "--jwt-jwks-file /none/jwks: ", "--authorization-policy-file /none/policy: ", "--access-log /none/access: ", "--audit-log-path /none/audit: "},
 		},
 		{"status", []string{"respond", "--status", "99"}, []string{"respond: status 99: a final status is between 200 and 599"}},
 		{"status zero", []string{"respond", "--status", "0"}, []string{"respond: status 0"}},
@@ -95,21 +124,26 @@ func TestWrongCommandLines(t *testing.T) {
 		},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			code, stdout, stderr := runHere(test.args...)
-			if code != ExitError || stdout != "" {
-				t.Errorf("exit %d, stdout %q", code, stdout)
-			}
-			lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
-			if len(lines) != len(test.want) {
-				t.Fatalf("%d lines, want %d: %q", len(lines), len(test.want), stderr)
-			}
-			for i, line := range lines {
-				if !strings.HasPrefix(line, "penstock: ") || !strings.Contains(line, test.want[i]) {
-					t.Errorf("line %d is %q, want %q in it", i+1, line, test.want[i])
-				}
-			}
-		})
+		t.Run(test.name, func(t *testing.T) { wantRefused(t, test.args, test.want) })
+	}
+}
+
+// wantRefused fails the test unless a command line is refused, and each line of
+// stderr has its text of want in it.
+func wantRefused(t *testing.T, args, want []string) {
+	t.Helper()
+	code, stdout, stderr := runHere(args...)
+	if code != ExitError || stdout != "" {
+		t.Errorf("exit %d, stdout %q", code, stdout)
+	}
+	lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
+	if len(lines) != len(want) {
+		t.Fatalf("%d lines, want %d: %q", len(lines), len(want), stderr)
+	}
+	for i, line := range lines {
+		if !strings.HasPrefix(line, "penstock: ") || !strings.Contains(line, want[i]) {
+			t.Errorf("line %d is %q, want %q in it", i+1, line, want[i])
+		}
 	}
 }
 
@@ -124,7 +158,7 @@ func TestRootIsAFile(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, command := range []string{"", "serve", "respond", "file-server", "version"} {
+	for _, command := range []string{"", "serve", "respond", "file-server", "reverse-proxy", "validate", "version"} {
 		args := strings.Fields(command + " --help")
 		code, stdout, stderr := runHere(args...)
 		if code != ExitClean || stderr != "" {
@@ -150,11 +184,18 @@ func TestServingFlags(t *testing.T) {
 		"request-timeout", "shutdown-delay-duration", "shutdown-send-retry-after", "shutdown-timeout", "shutdown-watch-termination-grace-period",
 		"strict-transport-security-directives", "tls-cert-file", "tls-cipher-suites", "tls-curve-preferences", "tls-listen", "tls-min-version",
 		"tls-private-key-file", "tls-sni-cert-key", "token-auth-file",
+		"bind-address", "secure-port", "proxy-protocol-from", "authorization-policy-file", "priority-level", "rate-limit", "rate-limit-burst", "min-request-timeout",
+		"jwt-audience", "jwt-groups-claim", "jwt-groups-prefix", "jwt-issuer", "jwt-jwks-file", "jwt-signing-algs", "jwt-username-claim", "jwt-username-prefix",
+		"tls-handshake-timeout", "read-header-timeout", "body-idle-timeout", "write-idle-timeout", "min-transfer-rate", "idle-timeout",
+		"max-connection-age", "max-requests-per-connection", "max-header-bytes", "max-header-fields", "max-target", "max-connections",
+		"max-connections-per-client", "tcp-keep-alive", "tcp-user-timeout", "http2-ping-interval",
+		"admin-client-ca-file", "admin-tls-cert-file", "admin-tls-private-key-file", "debug-socket-path", "latency-objective", "flight-recorder-dir", "log-level", "pid-file",
 	}
 	for name, own := range map[string][]string{
-		"serve":       {"public-endpoints"},
-		"respond":     {"body", "body-size", "delay", "header", "status"},
-		"file-server": {"browse", "root"},
+		"serve":         {"config", "public-endpoints"},
+		"respond":       {"body", "body-size", "delay", "header", "status"},
+		"file-server":   {"browse", "precompressed", "root"},
+		"reverse-proxy": {"balance", "forwarded-trust", "health-path", "host-upstream", "to"},
 	} {
 		cmd, _, err := NewServerCommand(nil).Find([]string{name})
 		if err != nil {

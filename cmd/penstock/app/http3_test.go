@@ -60,11 +60,28 @@ func wantCleanExit(t *testing.T, p *app.Process) {
 	}
 }
 
+// waitReady waits for /readyz: the addresses are announced by a hook, which is one
+// of its checks.
+func waitReady(t *testing.T, base string) {
+	t.Helper()
+	client := app.NewClient(t)
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		resp, body := get(t, client, base+"/readyz")
+		if resp.StatusCode == http.StatusOK {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("not ready: %s", body)
+		}
+	}
+}
+
 // One site on each port, in three versions.
 func TestServeHTTP3(t *testing.T) {
 	p := app.Start(t, nil, "serve", "--http3", "--tls-listen", app.AnyPort, "--tls-listen", app.AnyPort, "--admin", "off")
 	urls := p.URLs()
 	servetest.Want(t, "addresses", len(urls), 2)
+	waitReady(t, urls[0])
 	for _, base := range urls {
 		for version, client := range map[int]*http.Client{1: app.NewClient(t), 2: newHTTP2Client(t), 3: newHTTP3Client(t)} {
 			for path, want := range map[string]string{"/": "penstock is running", "/version": `"go": "go1.`, "/readyz": "ok"} {

@@ -8,15 +8,17 @@ import (
 
 // lifecycle is what the parts of a run tell people through.
 type lifecycle struct {
-	log *slog.Logger
+	log   *slog.Logger
+	level *slog.LevelVar // of log
 	// lines takes what is a line of JSON by itself. If nil, nobody does.
 	lines io.Writer
 }
 
-// newLifecycle logs to stderr.
-func newLifecycle(stderr io.Writer) *lifecycle {
-	out := &lockedWriter{w: stderr}
-	return &lifecycle{log: slog.New(slog.NewTextHandler(out, nil)), lines: out}
+// newLifecycle logs to stderr what is of level or above.
+func newLifecycle(stderr io.Writer, level slog.Level) *lifecycle {
+	out, least := &lockedWriter{w: stderr}, new(slog.LevelVar)
+	least.Set(level)
+	return &lifecycle{log: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: least})), level: least, lines: out}
 }
 
 // line writes one line of JSON.

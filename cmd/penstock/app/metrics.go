@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -41,6 +42,9 @@ func (p *Prepared) readings() []handler.Reading {
 				Labels: map[string]string{"outcome": outcome}, Counter: true, Value: float64(count),
 			})
 		}
+	}
+	if p.stages.upstreams != nil {
+		all = append(all, upstreamReadings(p.stages.upstreams(time.Now()))...)
 	}
 	return all
 }

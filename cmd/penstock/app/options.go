@@ -34,11 +34,17 @@ type ServingOptions struct {
 	Admin             string
 
 	TLSOptions
+	AddressOptions
+	ProxyProtocolOptions
+	AdminOptions
+	LimitOptions
+	AccessOptions
 	RequestOptions
 	StopOptions
 	DebugOptions
 
 	defaults servingDefaults
+	file     *configFile // nil: there are flags alone
 }
 
 // servingDefaults is in what the commands differ when no flag is given.
@@ -49,20 +55,30 @@ type servingDefaults struct {
 	chain                   bool
 	requestTimeout          time.Duration
 	maxReading, maxMutating int
+	// Handlers wait for upstreams, and run as tasks of the event loop.
+	tasks bool
+	// Request bodies have no limit unless a flag gives one.
+	anyBody bool
 }
 
 func newServingOptions(defaults servingDefaults) *ServingOptions {
 	o := &ServingOptions{EventLoop: true, Admin: defaults.admin, MaxBody: maxBody, defaults: defaults}
-	o.ShutdownTimeout, o.Profiling = defaultShutdownTimeout, true
+	o.ShutdownTimeout, o.DebugOptions = defaultShutdownTimeout, defaultDebug()
+	o.LimitOptions, o.SecurePort = defaultLimits(), portNotGiven
 	o.RequestTimeout, o.MaxReading, o.MaxMutating = defaults.requestTimeout, defaults.maxReading, defaults.maxMutating
 	o.AccessLog = logOff
+	if defaults.anyBody {
+		o.MaxBody = 0
+	}
 	return o
 }
 
 // AddFlags defines the flags.
 func (o *ServingOptions) AddFlags(fs *pflag.FlagSet) {
-	repeatable(fs, &o.Listen, "listen", ",", "`ADDR` for plain HTTP: HOST:PORT, :PORT or unix:PATH; repeatable"+o.defaults.note(o.defaults.listen))
+	repeatable(fs, &o.Listen, "listen", ",", "`ADDR` for plain HTTP: HOST:PORT, :PORT, unix:PATH, or fd:NAME for sockets of the service manager; repeatable"+o.defaults.note(o.defaults.listen))
 	repeatable(fs, &o.TLSListen, "tls-listen", ",", "`ADDR` for HTTPS; repeatable"+o.defaults.note(o.defaults.tlsListen))
+	o.AddressOptions.addFlags(fs)
+	o.ProxyProtocolOptions.addFlags(fs)
 	o.TLSOptions.addFlags(fs)
 	fs.IntVar(&o.Listeners, "listeners", 0, "`N` sockets and accept loops for each address (0: one for each CPU in use)")
 	fs.BoolVar(&o.PermitPortSharing, "permit-port-sharing", false, "share the ports with other processes of this user that allow it too (SO_REUSEPORT)")
@@ -72,9 +88,12 @@ func (o *ServingOptions) AddFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.HTTP3, "http3", false, "HTTP/3 too, on the UDP ports of --tls-listen; answers over TCP tell of it (Alt-Svc)")
 	fs.IntVar(&o.MaxStreams, "http2-max-streams-per-connection", 0, "`N` streams at one time on an HTTP/2 or HTTP/3 connection (0: 100)")
 	fs.Var(&o.MaxBody, "max-request-body", "`SIZE` of the largest request body, such as 512KiB; a larger one is answered 413 (0: any)")
+	o.LimitOptions.addFlags(fs)
 	o.RequestOptions.addFlags(fs)
+	o.AccessOptions.addFlags(fs)
 	o.StopOptions.addFlags(fs)
-	fs.StringVar(&o.Admin, "admin", o.Admin, "loopback `ADDR` or unix:PATH for health, metrics and profiles, or off")
+	fs.StringVar(&o.Admin, "admin", o.Admin, "loopback `ADDR`, unix:PATH or fd:NAME for health, metrics and profiles, or off")
+	o.AdminOptions.addFlags(fs)
 	o.DebugOptions.addFlags(fs)
 }
 
@@ -93,8 +112,14 @@ type completedOptions struct{ ServingOptions }
 
 // Complete fills in what follows from other flags.
 func (o *ServingOptions) Complete() CompletedOptions {
-	if len(o.Listen)+len(o.TLSListen) == 0 {
-		o.Listen, o.TLSListen = o.defaults.listen, o.defaults.tlsListen
+	if len(o.TLSListen) == 0 {
+		o.TLSListen = o.addresses()
+	}
+	if len(o.Listen)+len(o.TLSListen) == 0 && !o.file.listens() {
+		o.Listen = o.defaults.listen
+		if o.SecurePort != 0 {
+			o.TLSListen = o.defaults.tlsListen
+		}
 	}
 	if o.ClientCAFile != "" && o.ClientAuth == "" {
 		o.ClientAuth = clientAuthRequire
@@ -104,8 +129,11 @@ func (o *ServingOptions) Complete() CompletedOptions {
 
 // Validate reports all errors together.
 func (c CompletedOptions) Validate() error {
-	errs := c.validateAddresses()
-	errs = append(errs, c.TLSOptions.validate(len(c.TLSListen) > 0)...)
+	errs := c.AddressOptions.validate(c.TLSListen)
+	errs = append(errs, c.validateAddresses()...)
+	_, err := c.ProxyProtocolOptions.config()
+	errs = append(errs, explode(err)...)
+	errs = append(errs, c.TLSOptions.validate(len(c.TLSListen) > 0 || c.file.hasTLS())...)
 	if c.Listeners < 0 || c.Listeners > maxListeners {
 		errs = append(errs, fmt.Errorf("--listeners %d: give 1 to %d, or 0 for one a CPU", c.Listeners, maxListeners))
 	}
@@ -118,8 +146,11 @@ func (c CompletedOptions) Validate() error {
 	if c.MaxStreams < 0 || c.MaxStreams > maxStreams {
 		errs = append(errs, fmt.Errorf("--http2-max-streams-per-connection %d: give 1 to %d, or 0 for 100", c.MaxStreams, maxStreams))
 	}
+	errs = append(errs, c.LimitOptions.validate()...)
 	errs = append(errs, c.RequestOptions.validate()...)
+	errs = append(errs, c.AccessOptions.validate()...)
 	errs = append(errs, c.StopOptions.validate()...)
+	errs = append(errs, c.AdminOptions.validate()...)
 	errs = append(errs, c.DebugOptions.validate(c.Admin)...)
 	return errors.Join(errs...)
 }
@@ -157,28 +188,6 @@ func (o *StopOptions) validate() (errs []error) {
 	within("--shutdown-watch-termination-grace-period", o.WatchGrace)
 	if o.LivezGrace < 0 {
 		errs = append(errs, fmt.Errorf("--livez-grace-period %v: must not be negative", o.LivezGrace))
-	}
-	return errs
-}
-
-// DebugOptions are the flags of what the admin address shows of the process.
-type DebugOptions struct {
-	Profiling           bool
-	ContentionProfiling bool
-}
-
-func (o *DebugOptions) addFlags(fs *pflag.FlagSet) {
-	fs.BoolVar(&o.Profiling, "profiling", o.Profiling, "profiles at --admin, below /debug/pprof/")
-	fs.BoolVar(&o.ContentionProfiling, "contention-profiling", false, "profiles of blocking and of contended locks too")
-}
-
-func (o *DebugOptions) validate(admin string) (errs []error) {
-	switch {
-	case !o.ContentionProfiling:
-	case !o.Profiling:
-		errs = append(errs, errors.New("--contention-profiling has no effect with --profiling=false; drop one of them"))
-	case admin == adminOff:
-		errs = append(errs, errors.New("--contention-profiling has no effect with --admin off; add --admin 127.0.0.1:9901"))
 	}
 	return errs
 }

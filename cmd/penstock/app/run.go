@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/penstock-edge/penstock/handler"
+	"github.com/penstock-edge/penstock/listener"
 	"github.com/penstock-edge/penstock/serve"
 )
 
@@ -23,12 +24,13 @@ const releaseTimeout = 5 * time.Second
 // runCommand is the way all serving commands go, from flags to the end: build
 // has what is wrong with the flags of the command alone.
 func runCommand(cmd *cobra.Command, stopCh <-chan struct{}, opts *ServingOptions, build func() (serverFactory, error)) error {
-	life := newLifecycle(cmd.ErrOrStderr())
 	completed := opts.Complete()
 	create, err := build()
 	if err := errors.Join(completed.Validate(), err); err != nil {
 		return err
 	}
+	level, _ := completed.level() // Validate has read it
+	life := newLifecycle(cmd.ErrOrStderr(), level)
 	return Run(cmd.Context(), completed, create, life, stopCh, cmd.OutOrStdout())
 }
 
@@ -52,10 +54,15 @@ type Prepared struct {
 		Run(stopCh <-chan struct{}) error
 	}
 	stages *stages
+	pid    pidFile
 	stdout io.Writer // of Run
 
 	plain, secure, admin []bound
+	socket               []bound        // admin.socket of a file
+	profiles             []bound        // with --debug-socket-path
 	packets              []boundPackets // with --http3
+
+	inherited *listener.Inheritance // nil: bind has not begun
 }
 
 // Prepare readies a run with one handler for all paths.
@@ -66,11 +73,18 @@ func (c CompletedOptions) Prepare(ctx context.Context, h http.Handler, life *lif
 // prepare reads all files, binds all addresses and makes the servers. Nothing is
 // left behind when it fails.
 func (c CompletedOptions) prepare(ctx context.Context, create serverFactory, life *lifecycle) (*Prepared, error) {
-	p := &Prepared{opts: c, life: life}
+	p := &Prepared{opts: c, life: life, pid: pidFile{name: c.PIDFile}}
+	if c.file != nil {
+		c.file.prepare = p
+	}
 	err := p.own.open(c, life.log)
 	if err == nil {
 		err = p.bind(ctx)
 	}
+	if err == nil && p.opts.file.listens() {
+		err = p.opts.file.bind(ctx, p)
+	}
+	p.dropInherited(err != nil)
 	if err == nil {
 		err = p.create(create)
 	}
@@ -101,8 +115,12 @@ func (p *Prepared) create(create serverFactory) error {
 // returns what the exit code follows from. It may be called once.
 func (p *Prepared) Run(stopCh <-chan struct{}, stdout io.Writer) error {
 	defer p.release()
+	defer p.pid.remove()
 	p.stdout = stdout
 	if err := p.listen(); err != nil {
+		return err
+	}
+	if err := p.opts.file.begin(); err != nil {
 		return err
 	}
 	p.life.log.Info("starting", slog.String("version", handler.BuildVersion().String()), slog.Int("GOMAXPROCS", runtime.GOMAXPROCS(0)),
@@ -112,8 +130,10 @@ func (p *Prepared) Run(stopCh <-chan struct{}, stdout io.Writer) error {
 		return err
 	}
 	defer admin.close()
+	defer p.serveProfiles().close()
+	defer p.startFlightRecorder()()
 	defer p.startContention()()
-	defer p.reloadOnHangup()()
+	defer p.reloadOnSignals()()
 	defer p.tellDrain()()
 	return p.explainStop(p.run.Run(stopCh))
 }
@@ -123,6 +143,7 @@ func (p *Prepared) release() {
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
 	p.closeGroups()
+	p.opts.file.release()
 	if err := p.own.close(ctx); err != nil {
 		p.life.log.Error("close logs and watched files", slog.Any("error", err))
 	}

@@ -59,9 +59,12 @@ func TestDrainIsTold(t *testing.T) {
 	servetest.Want(t, "exit code", code, ExitCut)
 	_ = conn.Close()
 	type status struct {
-		Phase      string
-		InFlight   int
-		Stragglers []struct{ Path string }
+		Phase              string
+		Connections        map[string]int
+		InFlight           int
+		InFlightByProtocol map[string]int
+		Stragglers         []struct{ Path string }
+		Cut                *status
 	}
 	var told []status
 	for line := range strings.Lines(stderr) {
@@ -73,11 +76,20 @@ func TestDrainIsTold(t *testing.T) {
 	if len(told) != 2 {
 		t.Fatalf("%d lines of JSON in %s", len(told), stderr)
 	}
-	servetest.Want(t, "requests in flight", told[0].InFlight, 1)
-	if len(told[0].Stragglers) != 1 || told[0].Stragglers[0].Path != "/echo" {
-		t.Errorf("stragglers %v", told[0].Stragglers)
-	}
 	servetest.Want(t, "the last phase", told[1].Phase, "Stopped")
+	servetest.Want(t, "connections at the end", told[1].Connections["h1"], 0)
+	if told[1].Cut == nil {
+		t.Fatalf("the end does not tell what was cut: %s", stderr)
+	}
+	for why, s := range map[string]status{"as the drain begins": told[0], "cut": *told[1].Cut} {
+		servetest.Want(t, why+": connections of HTTP/1", s.Connections["h1"], 1)
+		servetest.Want(t, why+": requests in flight", s.InFlight, 1)
+		servetest.Want(t, why+": of HTTP/1", s.InFlightByProtocol["h1"], 1)
+		servetest.Want(t, why+": of HTTP/2", s.InFlightByProtocol["h2"], 0)
+		if len(s.Stragglers) != 1 || s.Stragglers[0].Path != "/echo" {
+			t.Errorf("%s: stragglers %v", why, s.Stragglers)
+		}
+	}
 }
 
 // slowEcho has a request under way whose content does not end.

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package app
+
+import "os"
+
+// notifyRotated: there is no such signal here.
+func notifyRotated(chan<- os.Signal) {}

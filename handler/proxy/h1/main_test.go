@@ -1,0 +1,9 @@
+package h1
+
+import (
+	"testing"
+
+	"github.com/penstock-edge/penstock/serve/servetest"
+)
+
+func TestMain(m *testing.M) { servetest.Main(m) }
