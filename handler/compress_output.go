@@ -75,6 +75,17 @@ func (w *compressWriter) SendFile(f *os.File, off, n int64) (int64, error) {
 	return 0, errors.ErrUnsupported
 }
 
+// TakesPipe likewise.
+func (w *compressWriter) TakesPipe(n int64) bool {
+	s, ok := w.inner.(pipeSender)
+	return ok && w.isPlain() && s.TakesPipe(n)
+}
+
+// SendPipe likewise.
+func (w *compressWriter) SendPipe(fd int, n int64) (int64, error) {
+	return w.inner.(pipeSender).SendPipe(fd, n)
+}
+
 // Flush and FlushError send what was written so far: the client can decode it.
 func (w *compressWriter) Flush() { _ = w.FlushError() }
 

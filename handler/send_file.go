@@ -87,3 +87,23 @@ func (w *writer) SendFile(f *os.File, off, n int64) (int64, error) {
 	w.written.Add(sent)
 	return sent, err
 }
+
+// pipeSender is a ResponseWriter that can send what lies in a pipe; see SendPipe of
+// the HTTP/1 engine's.
+type pipeSender interface {
+	TakesPipe(n int64) bool
+	SendPipe(fd int, n int64) (int64, error)
+}
+
+// TakesPipe leaves the engine's short way open.
+func (w *writer) TakesPipe(n int64) bool {
+	s, ok := w.inner.(pipeSender)
+	return ok && w.begun() && s.TakesPipe(n)
+}
+
+// SendPipe likewise, and counts.
+func (w *writer) SendPipe(fd int, n int64) (int64, error) {
+	sent, err := w.inner.(pipeSender).SendPipe(fd, n)
+	w.written.Add(sent)
+	return sent, err
+}

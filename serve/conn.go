@@ -329,6 +329,15 @@ func (c *conn) SendFile(f *os.File, off, n int64) (int64, error) {
 	return sent, err
 }
 
+// SendPipe is splice(2).
+func (c *conn) SendPipe(fd int, n int64) (int64, error) {
+	sent, err := c.Conn.SendPipe(fd, n)
+	if err == shard.ErrWouldBlock {
+		err = h1.ErrWouldBlock
+	}
+	return sent, err
+}
+
 // SetReadDeadline and SetWriteDeadline bound a handler's waits.
 func (c *conn) SetReadDeadline(t time.Time)  { c.Conn.SetReadDeadline(t) }
 func (c *conn) SetWriteDeadline(t time.Time) { c.Conn.SetWriteDeadline(t) }

@@ -206,6 +206,9 @@ func (c *portable) WaitWritable(int) error          { return nil }
 // SendFile is not had here; CanSendFile says so.
 func (c *portable) SendFile(*os.File, int64, int64) (int64, error) { return 0, errors.ErrUnsupported }
 
+// SendPipe likewise.
+func (c *portable) SendPipe(int, int64) (int64, error) { return 0, errors.ErrUnsupported }
+
 // WakeReader ends a read of another goroutine.
 func (c *portable) WakeReader() { c.conn.SetReadDeadline(past) }
 

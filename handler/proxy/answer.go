@@ -51,6 +51,7 @@ func (t *transaction) fullDuplex() {
 // upstream has no more right now: so event streams need no setting, and nothing
 // waits for a timer.
 func (t *transaction) copyBody() *failure {
+	a := t.x.Response()
 	for {
 		if !t.x.Ready() {
 			if err := t.flush(); err != nil {
@@ -66,6 +67,11 @@ func (t *transaction) copyBody() *failure {
 		}
 		if _, err := t.w.Write(piece); err != nil {
 			return t.clientLeft(err)
+		}
+		if a.Length >= spliceMin {
+			if f := t.splice(); f != nil {
+				return f
+			}
 		}
 	}
 }

@@ -32,6 +32,7 @@
 //
 //   - A tunnel over HTTP/2 or HTTP/3 ends in both directions when the upstream ends
 //     its own: a stream ends in ours when the handler returns.
-//   - Tunnels are copied, not spliced.
+//   - Tunnels are copied, not spliced: a goodbye needs to know where frames end, and
+//     messages are short. So is what clients send: engines have read its begin.
 //   - Over HTTP/1.1 upstreams a final answer ends the sending of the content.
 package proxy

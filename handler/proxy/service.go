@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/penstock-edge/penstock/handler/proxy/link"
 	"github.com/penstock-edge/penstock/handler/proxy/upstream"
 )
 
@@ -21,6 +22,7 @@ type Service struct {
 	now     atomic.Pointer[generation] // read by every request
 	stats   serviceStats
 	tunnels tunnels
+	pipes   link.Pipes
 	logs    logLimit
 
 	// mu is held while the generation changes, and guards the following.
@@ -203,4 +205,5 @@ func (s *Service) Close() {
 	}
 	s.sweeper.Wait()
 	s.now.Load().group.Close()
+	s.pipes.Close()
 }

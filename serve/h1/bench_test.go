@@ -45,6 +45,7 @@ func (h *benchHost) WriteMore(p []byte) (int, error)                { return h.W
 func (h *benchHost) Buffered() int                                  { return 0 }
 func (h *benchHost) CanSendFile() bool                              { return false }
 func (h *benchHost) SendFile(*os.File, int64, int64) (int64, error) { panic("no sendfile here") }
+func (h *benchHost) SendPipe(int, int64) (int64, error)             { panic("no pipe here") }
 func (h *benchHost) WaitReadable() error                            { panic("nothing to wait for") }
 func (h *benchHost) WaitWritable(int) error                         { panic("nothing to wait for") }
 func (h *benchHost) WakeReader()                                    {}

@@ -35,19 +35,21 @@ type Host interface {
 	WriteBoth(head, body []byte) (n int, err error)
 	// Buffered is the number of bytes Write took and the kernel did not yet.
 	Buffered() int
-	// CanSendFile tells whether SendFile works here (clear TCP on Linux).
+	// CanSendFile tells whether SendFile and SendPipe work here (clear TCP on Linux).
 	CanSendFile() bool
 	// SendFile sends up to n bytes of f from off without moving its position. It sends what the
 	// socket takes now and answers ErrWouldBlock when that is nothing, io.ErrUnexpectedEOF
 	// when the file ends early. Only while Buffered() == 0.
 	SendFile(f *os.File, off, n int64) (sent int64, err error)
+	// SendPipe likewise sends up to n bytes that lie in the pipe whose reading end is fd.
+	SendPipe(fd int, n int64) (sent int64, err error)
 
 	// WaitReadable is for calls made by a handler (Body.Read): it hands
 	// leadership on if this handler runs inline, then waits until the
 	// transport may be readable, WakeReader is called, or the read deadline
 	// passes (os.ErrDeadlineExceeded). net.ErrClosed when the connection was cut.
 	WaitReadable() error
-	// WaitWritable likewise, until Buffered() <= max, or (SendFile) the socket takes bytes again.
+	// WaitWritable likewise, until Buffered() <= max, or (SendFile, SendPipe) the socket takes bytes again.
 	// The write progress deadline (rule S-3) is the host's.
 	WaitWritable(max int) error
 	// WakeReader ends a WaitReadable of another goroutine (it returns nil; the caller looks again).

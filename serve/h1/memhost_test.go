@@ -292,6 +292,8 @@ func (h *memHost) SendFile(f *os.File, off, n int64) (int64, error) {
 	return int64(m), err
 }
 
+func (h *memHost) SendPipe(int, int64) (int64, error) { panic("no pipe comes here") }
+
 func (h *memHost) WaitReadable() error {
 	if h.portable {
 		return nil

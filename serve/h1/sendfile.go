@@ -94,7 +94,7 @@ func fileOf(r io.Reader) *os.File {
 }
 
 // sendFile sends n bytes of f from off behind the head.
-func (w *response) sendFile(f *os.File, off, n int64) (sent int64, err error) {
+func (w *response) sendFile(f *os.File, off, n int64) (int64, error) {
 	c := w.c
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
@@ -108,6 +108,34 @@ func (w *response) sendFile(f *os.File, off, n int64) (sent int64, err error) {
 		sniff = begin[:m]
 	}
 	w.sendHead(sniff, false)
+	return w.sendOutside(n, func(sent int64) (int64, error) { return c.host.SendFile(f, off+sent, n-sent) })
+}
+
+// TakesPipe tells whether SendPipe can be used for n bytes more, if they are worth it.
+func (w *response) TakesPipe(n int64) bool { return w.c.host.CanSendFile() && w.takesFile(n) }
+
+// SendPipe sends the n bytes that lie in the pipe whose reading end is fd as a part
+// of the body, after TakesPipe for them or more. The pipe is empty afterwards, unless
+// there is an error.
+func (w *response) SendPipe(fd int, n int64) (int64, error) {
+	c := w.c
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	switch {
+	case w.over:
+		return 0, errOver
+	case w.length < 0 || w.written+n > w.length:
+		return 0, http.ErrContentLength
+	}
+	w.sendHead(nil, false)
+	return w.sendOutside(n, func(sent int64) (int64, error) { return c.host.SendPipe(fd, n-sent) })
+}
+
+// sendOutside sends n bytes that the program has not in its memory, behind what is
+// gathered. send sends what the socket takes now of those behind the first sent. wmu
+// is held.
+func (w *response) sendOutside(n int64, send func(sent int64) (int64, error)) (sent int64, err error) {
+	c := w.c
 	w.onWire, w.mark = true, 0
 	if c.out != nil && len(c.out.B) > 0 && c.writeErr == nil {
 		_, c.writeErr = c.host.WriteMore(c.out.B)
@@ -118,7 +146,7 @@ func (w *response) sendFile(f *os.File, off, n int64) (sent int64, err error) {
 			c.writeErr = c.host.WaitWritable(0)
 			continue
 		}
-		m, err := c.host.SendFile(f, off+sent, n-sent)
+		m, err := send(sent)
 		sent += m
 		w.written += m
 		switch {

@@ -91,6 +91,17 @@ func sendfile(out, in int, off *int64, n int) (int, error) {
 	}
 }
 
+// rawSplice moves up to n bytes between a socket and a pipe, neither of which waits.
+func rawSplice(in, out, n int) (int, syscall.Errno) {
+	raceSend()
+	for {
+		m, _, e := syscall.RawSyscall6(unix.SYS_SPLICE, uintptr(in), 0, uintptr(out), 0, uintptr(n), unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		if e != unix.EINTR {
+			return int(m), e
+		}
+	}
+}
+
 func errnoErr(e syscall.Errno) error {
 	if e == 0 {
 		return nil

@@ -20,6 +20,8 @@ func rawSendBoth(int, []byte, []byte) (int, syscall.Errno) {
 
 func rawPeek(int, []byte) (int, syscall.Errno) { return 0, syscall.EINVAL }
 
+func rawSplice(int, int, int) (int, syscall.Errno) { return 0, syscall.EINVAL }
+
 func rawClose(int)               {}
 func rawShutdown(int, int)       {}
 func ringEventfd(int)            {}

@@ -57,7 +57,7 @@ var layers = []layer{
 	{1, "handler/proxy/message", []string{"serve/semantics"}, nil},
 	{1, "handler/proxy/upstream", nil, nil},
 	{0, "handler/proxy/websocket", nil, nil},
-	{2, "handler/proxy/link", []string{"serve/shard", "serve/lazyctx", "serve/bufpool"}, nil},
+	{2, "handler/proxy/link", []string{"serve/shard", "serve/lazyctx", "serve/bufpool"}, []string{"golang.org/x/sys"}},
 	{3, "handler/proxy/h1", []string{
 		"handler/proxy/link", "handler/proxy/message", "serve/h1/wire", "serve/semantics", "serve/bufpool",
 	}, nil},

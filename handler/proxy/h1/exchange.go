@@ -131,6 +131,22 @@ func (h *handle) Next() ([]byte, error) {
 // Ready: see message.Exchange.
 func (h *handle) Ready() bool { return h.x == nil || h.x.ready() }
 
+// Outside: see message.Splicer.
+func (h *handle) Outside() int64 {
+	if h.x == nil {
+		return 0
+	}
+	return h.x.outside()
+}
+
+// NextPipe: see message.Splicer.
+func (h *handle) NextPipe(fd int) (int64, error) {
+	if h.x == nil {
+		return 0, errClosed
+	}
+	return h.x.nextPipe(fd)
+}
+
 // Trailer: see message.Exchange.
 func (h *handle) Trailer() []message.Field {
 	if h.x == nil {

@@ -153,6 +153,15 @@ func (c *shardConn) TryRead(p []byte) (int, error) {
 	return n, err
 }
 
+// ReadPipe: see PipeReader.
+func (c *shardConn) ReadPipe(fd int, n int64) (int64, error) {
+	m, err := c.Client.ReadPipe(fd, n)
+	if err != nil {
+		err = c.cause(err)
+	}
+	return m, err
+}
+
 func (c *shardConn) SetDeadline(t time.Time) error {
 	c.SetReadDeadline(t)
 	return c.SetWriteDeadline(t)

@@ -87,6 +87,16 @@ type Exchange interface {
 	Close()
 }
 
+// Splicer is an Exchange whose body can go on inside the kernel.
+type Splicer interface {
+	// Outside is how many bytes of the body are still to come, if all of them can go
+	// by NextPipe; else 0. It is 0 while a piece is here that Next has not given.
+	Outside() int64
+	// NextPipe moves the next bytes into the empty pipe whose writing end is fd, and
+	// tells how many. It waits and ends as Next does.
+	NextPipe(fd int) (int64, error)
+}
+
 // Tunnel is a two-way stream of bytes.
 type Tunnel interface {
 	io.ReadWriteCloser

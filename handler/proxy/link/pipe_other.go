@@ -1,0 +1,7 @@
+//go:build !linux
+
+package link
+
+func newPipe() *Pipe { return nil }
+
+func (p *Pipe) close() {}
