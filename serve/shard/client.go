@@ -149,16 +149,8 @@ func (u *Client) TryRead(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if c.drained {
-		// A short read has emptied the socket; only an edge tells of more.
-		if c.events.Load()&evRead == 0 {
-			return 0, ErrWouldBlock
-		}
-		c.takeEvents(evRead)
-		c.drained = false
-	}
-	if c.cut.Load() {
-		return 0, net.ErrClosed
+	if err := c.mayRead(); err != nil {
+		return 0, err
 	}
 	n, e := rawReceive(c.fd, p)
 	switch {
@@ -173,6 +165,23 @@ func (u *Client) TryRead(p []byte) (int, error) {
 	default:
 		return 0, os.NewSyscallError("recv", e)
 	}
+}
+
+// mayRead tells whether an upstream's socket is to be asked: ErrWouldBlock, it is
+// known to be empty.
+func (c *Conn) mayRead() error {
+	if c.drained {
+		// A short read has emptied it; only an edge tells of more.
+		if c.events.Load()&evRead == 0 {
+			return ErrWouldBlock
+		}
+		c.takeEvents(evRead)
+		c.drained = false
+	}
+	if c.cut.Load() {
+		return net.ErrClosed
+	}
+	return nil
 }
 
 // waitReadable gives the shard to others until there may be something to read.

@@ -30,15 +30,8 @@ func (u *Client) ReadPipe(fd int, n int64) (int64, error) {
 
 func (u *Client) tryReadPipe(fd, n int) (int64, error) {
 	c := &u.conn
-	if c.drained {
-		if c.events.Load()&evRead == 0 {
-			return 0, ErrWouldBlock
-		}
-		c.takeEvents(evRead)
-		c.drained = false
-	}
-	if c.cut.Load() {
-		return 0, net.ErrClosed
+	if err := c.mayRead(); err != nil {
+		return 0, err
 	}
 	m, e := rawSplice(c.fd, fd, n)
 	switch {
