@@ -69,7 +69,7 @@ bench: ## run penstock beside its peers and write BENCHMARKS.md's tables (about 
 	$(SUITE) -rounds $(ROUNDS) -secs $(SECS) -works '$(WORKS)' -peers '$(PEERS)' -out bench/results/latest.json -update BENCHMARKS.md
 
 bench-quick: ## prove that the suite works, with a short run that writes nothing
-	$(SUITE) -rounds 1 -secs 0.2 -works h1,h2m32,h3m1,s1k,p -peers nginx,h2o,haproxy,nethttp
+	$(SUITE) -rounds 1 -secs 0.2 -limit 4m -build-limit 3m -works h1,h2m32,h3m1,s1k,p -peers nginx,h2o,haproxy,nethttp
 
 bench-compare: ## run penstock alone and judge it by the committed results
 	$(SUITE) -rounds $(ROUNDS) -secs $(SECS) -works '$(WORKS)' -peers penstock -against bench/results/latest.json

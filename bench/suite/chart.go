@@ -29,7 +29,8 @@ const (
 func (r *Result) chart(s section) string {
 	var b strings.Builder
 	y := 8
-	for _, w := range r.Works {
+	for _, e := range r.Works {
+		w := e.Work
 		own := r.Cell(w.Name, "penstock")
 		if !s.works(w) || own == nil || own.Value == 0 {
 			continue

@@ -9,17 +9,23 @@
 // whole process tree. It does not depend on how much the generator can do; rate
 // and latency stand beside it.
 //
-// A run with a failed request is void. One in which the generator was busy for more
-// than 90 % of its core is marked: its rate is the generator's.
+// A run with a failed request is void. One in which something merely took too long
+// (a server that is slow to start, time-outs, too few requests) is made again, and
+// void in the end, but no fault: a busy machine is not penstock's. One in which the
+// generator was busy for more than 90 % of its core is marked: its rate is the
+// generator's.
 //
 // # The way of a run
 //
-//	site.go      certificates, files and configurations in a temporary folder
-//	target.go    penstock and its peers: what they are started with
-//	work.go      what is asked
-//	process.go   a pinned process, its tree's CPU time and memory
-//	run.go       rounds; the generator as a child; one Run each
-//	result.go    all runs with environment, versions and commands, as JSON
-//	table.go     medians, spread and ratios; BENCHMARKS.md between its markers
-//	chart.go     the same as SVG
+//	site.go         certificates and files in a temporary folder
+//	target.go       penstock and its peers: where they are
+//	servers.go      what each is started with; peers.go for those of bench/targets
+//	work.go         what is asked
+//	run.go          all works by all targets, round by round
+//	turn.go         a server started for one Run, again if that may help
+//	process.go      a pinned process, its tree's CPU time and memory
+//	generator.go    the generator as a child
+//	result.go       all runs with where and when, as JSON
+//	cell.go         medians, spread and ratios
+//	table.go        BENCHMARKS.md between its markers; chart.go the same as SVG
 package suite

@@ -10,14 +10,20 @@ import (
 	"time"
 )
 
-// settle is how long connections are left alone before memory is read: servers give
-// buffers back after a while, and collectors come by.
-const settle = 6 * time.Second
+const (
+	// settle is how long connections are left alone before memory is read: servers
+	// give buffers back after a while, and collectors come by.
+	settle = 6 * time.Second
+	// connectLimit bounds the time until all have had their answer.
+	connectLimit = time.Minute
+	// connectAt is how many are made at one time.
+	connectAt = 64
+)
 
 // idle is the memory of each of the work's connections, in KiB, once each has had
 // one answer.
-func (s *Suite) idle(ctx context.Context, server *process, w Work, url string) (float64, error) {
-	before := server.memory()
+func (n *session) idle(ctx context.Context, t *turn) (float64, error) {
+	w, before := t.work, t.server.memory()
 	clients := make([]*http.Transport, w.Connections)
 	defer func() {
 		for _, c := range clients {
@@ -26,29 +32,41 @@ func (s *Suite) idle(ctx context.Context, server *process, w Work, url string) (
 			}
 		}
 	}()
-	const at = 64 // at one time
-	var wg sync.WaitGroup
-	errs := make(chan error, at)
-	for part := range at {
-		wg.Go(func() {
-			for i := part; i < len(clients); i += at {
+	if err := connectAll(ctx, clients, w, w.url(t.place)); err != nil {
+		return 0, err
+	}
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(settle):
+	}
+	return float64(t.server.memory()-before) / float64(w.Connections), nil
+}
+
+// connectAll has each client ask once. Too slow a machine is a slowError.
+func connectAll(ctx context.Context, clients []*http.Transport, w Work, url string) error {
+	limited, cancel := context.WithTimeout(ctx, connectLimit)
+	defer cancel()
+	var all sync.WaitGroup
+	errs := make(chan error, connectAt)
+	for part := range connectAt {
+		all.Go(func() {
+			for i := part; i < len(clients); i += connectAt {
 				clients[i] = newIdleClient(w.Protocol == "h2")
-				if err := askOnce(ctx, clients[i], url, w.Protocol); err != nil {
+				if err := askOnce(limited, clients[i], url, w.Protocol); err != nil {
 					errs <- err
 					return
 				}
 			}
 		})
 	}
-	wg.Wait()
-	select {
-	case err := <-errs:
-		return 0, err
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	case <-time.After(settle):
+	all.Wait()
+	close(errs)
+	err := <-errs
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return &slowError{fmt.Sprintf("%d connections were not there within %v", len(clients), connectLimit)}
 	}
-	return float64(server.memory()-before) / float64(w.Connections), nil
+	return err
 }
 
 // newIdleClient is a client of one connection.

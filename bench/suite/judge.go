@@ -9,8 +9,9 @@ import (
 // difference within what the rounds of both differ by is none.
 func Judge(a, b *Result) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%-8s %12s %12s %9s  %s\n", "", a.Commit, b.Commit, "change", "")
-	for _, w := range b.Works {
+	fmt.Fprintf(&out, "%-9s %12s %12s %9s\n", "", "before", "now", "change")
+	for _, e := range b.Works {
+		w := e.Work
 		old, now := a.Cell(w.Name, "penstock"), b.Cell(w.Name, "penstock")
 		if old == nil || now == nil || old.Value == 0 || now.Runs == 0 {
 			continue
@@ -26,7 +27,7 @@ func Judge(a, b *Result) string {
 		case change < -noise:
 			verdict = "cheaper"
 		}
-		fmt.Fprintf(&out, "%-8s %9s %s %9s %s %+8.1f%%  %s (noise %.1f %%)\n", w.Name, figures(old.Value), unitOf(w), figures(now.Value), unitOf(w), 100*change, verdict, 100*noise)
+		fmt.Fprintf(&out, "%-9s %9s %s %9s %s %+8.1f%%  %s (noise %.1f %%)\n", w.Name, figures(old.Value), unitOf(w), figures(now.Value), unitOf(w), 100*change, verdict, 100*noise)
 	}
 	return out.String()
 }

@@ -2,7 +2,6 @@ package suite
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,16 +13,16 @@ import (
 )
 
 const (
-	startLimit = 10 * time.Second
-	stopLimit  = 3 * time.Second
 	// ticks are those of /proc's CPU times: USER_HZ, 100 on all of Linux.
 	ticks = 100
+	// logKept is how much of a server's last words is kept.
+	logKept = 8 << 10
 )
 
 // process is a server with its children, pinned to cores.
 type process struct {
 	cmd  *exec.Cmd
-	log  bytes.Buffer
+	log  tail
 	done chan struct{}
 }
 
@@ -32,6 +31,7 @@ func startProcess(cores string, env []string, args ...string) (*process, error) 
 	p := &process{cmd: exec.Command("taskset", append([]string{"-c", cores}, args...)...), done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	p.cmd.WaitDelay = stopLimit // children that left the group hold its output open
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
@@ -48,14 +48,25 @@ func (p *process) waitPort(port int) error {
 	for begin := time.Now(); time.Since(begin) < startLimit; time.Sleep(20 * time.Millisecond) {
 		select {
 		case <-p.done:
-			return fmt.Errorf("it ended before it listened: %s", lastLine(p.log.Bytes()))
+			return fmt.Errorf("it ended before it listened: %s", lastLine(p.log))
 		default:
 		}
-		if c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+		if c, err := net.DialTimeout("tcp", fmt.Sprint("127.0.0.1:", port), time.Second); err == nil {
 			return c.Close()
 		}
 	}
-	return errors.New("it does not listen")
+	return &slowError{fmt.Sprintf("it does not listen after %v", startLimit)}
+}
+
+// tail is a writer that keeps the end of what it is given.
+type tail []byte
+
+func (t *tail) Write(b []byte) (int, error) {
+	*t = append(*t, b...)
+	if extra := len(*t) - logKept; extra > 0 {
+		*t = append((*t)[:0], (*t)[extra:]...)
+	}
+	return len(b), nil
 }
 
 // stop ends the whole group.

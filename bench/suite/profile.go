@@ -26,8 +26,8 @@ func (s *Suite) Profile(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	stop, err := s.startOrigin(where)
-	defer stop()
+	o, err := s.startOrigin(where)
+	defer o.stop()
 	for _, w := range s.Works {
 		switch {
 		case w.Kind == Idle:
@@ -45,20 +45,17 @@ func (s *Suite) Profile(ctx context.Context, dir string) error {
 }
 
 func (s *Suite) profile(ctx context.Context, where *site, w Work, dir string) error {
-	var ports [3]int
-	for i := range ports {
-		var err error
-		if ports[i], err = freePort(); err != nil {
-			return err
-		}
-	}
-	p := &place{site: where, binary: s.Penstock, work: w, clear: ports[0], tls: ports[1], workers: 1}
-	args, err := penstockCommand(p)
+	ports, err := freePorts(3)
 	if err != nil {
 		return err
 	}
+	p := &place{dir: where.dir, binary: s.Penstock, work: w, clear: ports[0], tls: ports[1], origin: where.originPort, workers: 1}
+	start := startPenstock(p)
+	if err := where.write(start.files...); err != nil {
+		return err
+	}
 	admin := fmt.Sprint("127.0.0.1:", ports[2])
-	server, err := startProcess(s.ServerCores, []string{"GOMAXPROCS=1"}, append(args, "--admin", admin)...)
+	server, err := startProcess(s.ServerCores, []string{"GOMAXPROCS=1"}, append(start.args, "--admin", admin)...)
 	if err != nil {
 		return err
 	}
@@ -66,13 +63,9 @@ func (s *Suite) profile(ctx context.Context, where *site, w Work, dir string) er
 	if err := errors.Join(server.waitPort(ports[0]), server.waitPort(ports[2])); err != nil {
 		return err
 	}
-	url := fmt.Sprintf("http://127.0.0.1:%d%s", ports[0], w.Path)
-	if w.TLS {
-		url = fmt.Sprintf("https://127.0.0.1:%d%s", ports[1], w.Path)
-	}
 	loaded := make(chan error, 1)
 	go func() {
-		_, err := s.load(ctx, w, url, s.Duration+2*time.Second)
+		_, err := s.load(ctx, p, loadOptions{duration: s.Duration + 2*time.Second})
 		loaded <- err
 	}()
 	time.Sleep(time.Second) // the load has begun

@@ -3,74 +3,97 @@ package suite
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 )
 
-// Schema is the version of Result's JSON form.
-const Schema = 1
+// Schema is the version of Result's JSON form. Read takes the one before too.
+const Schema = 2
 
-// Result is a run of the suite. The tables of BENCHMARKS.md are made of it.
+// Result are runs of the suite. The tables of BENCHMARKS.md are made of it.
 type Result struct {
-	Schema   int               `json:"schema"`
-	Started  time.Time         `json:"started"`
-	Commit   string            `json:"commit"`
-	Machine  string            `json:"machine"`
-	Kernel   string            `json:"kernel"`
-	Go       string            `json:"go"`
-	Cores    int               `json:"cores"`
-	Load     float64           `json:"load_average"` // at the begin
-	Seconds  float64           `json:"seconds"`      // of each run
-	Rounds   int               `json:"rounds"`
+	Schema  int      `json:"schema"`
+	Targets []string `json:"targets"` // in the order of the tables' columns
+	Works   []Entry  `json:"works"`   // in the order of their rows
+	Runs    []Run    `json:"runs"`
+}
+
+// Entry is a work with when and where it was measured.
+type Entry struct {
+	Work
+	Measured Measured `json:"measured"`
+}
+
+// Measured is when, where and of what a work's runs are.
+type Measured struct {
+	Started time.Time `json:"started"`
+	Commit  string    `json:"commit"`
+	Machine string    `json:"machine"`
+	Kernel  string    `json:"kernel"`
+	Go      string    `json:"go"`
+	Cores   int       `json:"cores"`
+	Load    float64   `json:"load_average"` // of one minute, when the work began
+	Seconds float64   `json:"seconds"`      // of each run
+	Rounds  int       `json:"rounds"`
+	// Origin is the server behind proxies.
+	Origin   string            `json:"origin,omitempty"`
 	Versions map[string]string `json:"versions"`
-	Skipped  []string          `json:"skipped,omitempty"`
-	Works    []Work            `json:"works"`
-	Targets  []string          `json:"targets"`
-	Runs     []Run             `json:"runs"`
+	// Skipped are targets that were not there.
+	Skipped []string `json:"skipped,omitempty"`
 }
 
-func (s *Suite) newResult() *Result {
-	r := &Result{
-		Schema: Schema, Started: time.Now().UTC().Truncate(time.Second), Commit: commitOf(s.Root), Go: runtime.Version(), Cores: runtime.NumCPU(),
-		Seconds: s.Duration.Seconds(), Rounds: s.Rounds, Versions: make(map[string]string), Works: s.Works,
-	}
-	r.Machine, r.Kernel, r.Load = machine()
-	for _, t := range s.Targets {
-		r.Targets = append(r.Targets, t.Name)
-	}
-	return r
+// Measure is what a run was made for.
+type Measure string
+
+// Measures.
+const (
+	Cost     Measure = ""         // CPU by request, closed loop; memory of idle connections
+	Latency  Measure = "latency"  // at a fixed rate
+	Syscalls Measure = "syscalls" // by request
+)
+
+// Run is one measured run.
+type Run struct {
+	Work    string  `json:"work"`
+	Target  string  `json:"target"`
+	Round   int     `json:"round"`
+	Measure Measure `json:"measure,omitempty"`
+	// Error is why it is void. Slow: because of time alone, which is no fault.
+	Error string `json:"error,omitempty"`
+	Slow  bool   `json:"slow,omitempty"`
+	// Micros is the server's CPU time by request, in microseconds.
+	Micros float64 `json:"micros,omitempty"`
+	// KiB is memory by idle connection.
+	KiB float64 `json:"kib,omitempty"`
+	// Rate that was reached, and the one that was Offered (open loop).
+	Rate    float64 `json:"rate,omitempty"`
+	Offered float64 `json:"offered,omitempty"`
+	// Latencies in seconds, open loop from the intended start. Lag is the p99 of
+	// how late the generator itself was.
+	P50  float64 `json:"p50,omitempty"`
+	P98  float64 `json:"p98,omitempty"`
+	P99  float64 `json:"p99,omitempty"`
+	P999 float64 `json:"p999,omitempty"`
+	Lag  float64 `json:"lag,omitempty"`
+	// Calls are system calls by request, by name and in all ("all"), and Tool what
+	// counted them.
+	Calls map[string]float64 `json:"calls,omitempty"`
+	Tool  string             `json:"tool,omitempty"`
+	// ServerBusy and GeneratorBusy are shares of their cores.
+	ServerBusy    float64 `json:"server_busy,omitempty"`
+	GeneratorBusy float64 `json:"generator_busy,omitempty"`
+	// TLS is what was negotiated: version, cipher suite, key exchange.
+	TLS string `json:"tls,omitempty"`
 }
 
-func commitOf(root string) string {
-	cmd := exec.Command("git", "describe", "--always", "--dirty")
-	cmd.Dir = root
-	out, err := cmd.Output()
-	if err != nil {
-		return ""
+func (s *Suite) newMeasured() Measured {
+	m := Measured{
+		Commit: commitOf(s.Root), Go: runtime.Version(), Cores: runtime.NumCPU(), Seconds: s.Duration.Seconds(), Versions: make(map[string]string),
 	}
-	return strings.TrimSpace(string(out))
-}
-
-// machine tells of the processor, the kernel and the load, where /proc does.
-func machine() (cpu, kernel string, load float64) {
-	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		if _, rest, ok := strings.Cut(string(b), "model name"); ok {
-			first, _, _ := strings.Cut(rest, "\n")
-			cpu = strings.TrimSpace(strings.TrimLeft(first, "\t :"))
-		}
-	}
-	if b, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		kernel = strings.TrimSpace(string(b))
-	}
-	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
-		_, _ = fmt.Sscan(string(b), &load) // 0 where it is no number
-	}
-	return cpu, kernel, load
+	m.Machine, m.Kernel, _ = machine()
+	return m
 }
 
 // Read reads a result that Write has written.
@@ -79,14 +102,38 @@ func Read(path string) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := new(Result)
-	if err := json.Unmarshal(b, r); err != nil {
+	var old resultV1
+	if err := json.Unmarshal(b, &old); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if r.Schema != Schema {
-		return nil, fmt.Errorf("%s: schema %d, this suite reads %d", path, r.Schema, Schema)
+	switch old.Schema {
+	case 1:
+		return old.upgrade(), nil
+	case Schema:
+		r := new(Result)
+		if err := json.Unmarshal(b, r); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return r, nil
 	}
-	return r, nil
+	return nil, fmt.Errorf("%s: schema %d, this suite reads 1 and %d", path, old.Schema, Schema)
+}
+
+// resultV1 had one time and place for all works.
+type resultV1 struct {
+	Measured
+	Schema  int      `json:"schema"`
+	Works   []Work   `json:"works"`
+	Targets []string `json:"targets"`
+	Runs    []Run    `json:"runs"`
+}
+
+func (o *resultV1) upgrade() *Result {
+	r := &Result{Schema: Schema, Targets: o.Targets, Runs: o.Runs}
+	for _, w := range o.Works {
+		r.Works = append(r.Works, Entry{w, o.Measured})
+	}
+	return r
 }
 
 // Write writes the result as JSON.
@@ -98,120 +145,35 @@ func (r *Result) Write(path string) error {
 	return os.WriteFile(path, append(b, '\n'), 0o644)
 }
 
-// Cell is what a target has shown in a work.
-type Cell struct {
-	// Value is the median: microseconds of CPU by request, or KiB by connection.
-	Value float64
-	// Spread is half of the range of the middle half of the runs, by the median.
-	Spread float64
-	Rate   float64 // median
-	P99    float64 // median, seconds
-	// Ratio is the median of the rounds' own ratios, its value by penstock's.
-	Ratio float64
-	// Busy: the generator was the limit in half of the runs or more.
-	Busy  bool
-	Runs  int
-	Void  int
-	Error string // of the first that is void
-}
-
-// Cell puts a target's runs of a work together; nil: there are none.
-func (r *Result) Cell(work, target string) *Cell {
-	var values, rates, tails, ratios []float64
-	c, busy := &Cell{}, 0
+// Faults are runs of penstock that are void because something failed, and not by
+// time alone.
+func (r *Result) Faults() (faults []string) {
 	for _, run := range r.Runs {
-		if run.Work != work || run.Target != target {
-			continue
-		}
-		if run.Error != "" {
-			if c.Void++; c.Error == "" {
-				c.Error = run.Error
-			}
-			continue
-		}
-		values, rates, tails = append(values, run.value()), append(rates, run.Rate), append(tails, run.P99)
-		if own := r.penstock(work, run.Round); own > 0 {
-			ratios = append(ratios, run.value()/own)
-		}
-		if run.GeneratorBusy > .9 {
-			busy++
+		if run.Target == "penstock" && run.Error != "" && !run.Slow {
+			faults = append(faults, fmt.Sprintf("%s: %s", run.Work, run.Error))
 		}
 	}
-	c.Runs = len(values)
-	if c.Runs+c.Void == 0 {
-		return nil
-	}
-	c.Value, c.Rate, c.P99, c.Ratio = Median(values), Median(rates), Median(tails), Median(ratios)
-	c.Busy = busy*2 >= max(1, c.Runs)
-	if c.Value > 0 {
-		slices.Sort(values)
-		n := len(values)
-		c.Spread = (values[n*3/4] - values[n/4]) / 2 / c.Value
-	}
-	return c
+	return faults
 }
 
-func (run *Run) value() float64 {
-	if run.KiB != 0 {
-		return run.KiB
-	}
-	return run.Micros
-}
-
-// penstock is its value in a round of a work; 0: none.
-func (r *Result) penstock(work string, round int) float64 {
-	for i := range r.Runs {
-		if run := &r.Runs[i]; run.Work == work && run.Round == round && run.Target == "penstock" && run.Error == "" {
-			return run.value()
-		}
-	}
-	return 0
-}
-
-// Median of v; 0 without any.
-func Median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	switch n := len(s); {
-	case n == 0:
-		return 0
-	case n%2 == 1:
-		return s[n/2]
-	default:
-		return (s[n/2-1] + s[n/2]) / 2
-	}
-}
-
-// line tells of a work in one line.
-func (r *Result) line(w Work) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%-8s", w.Name)
-	for _, t := range r.Targets {
-		c := r.Cell(w.Name, t)
+// runs are those of a work by a target for one measure that are not void.
+func (r *Result) runs(work, target string, m Measure) (good []Run, void []Run) {
+	for _, run := range r.Runs {
 		switch {
-		case c == nil:
-		case c.Runs == 0:
-			fmt.Fprintf(&b, "  %s VOID (%s)", t, c.Error)
-		case t == "penstock":
-			fmt.Fprintf(&b, "  %s %s %s", t, figures(c.Value), unitOf(w))
+		case run.Work != work || run.Target != target || run.Measure != m:
+		case run.Error != "":
+			void = append(void, run)
 		default:
-			fmt.Fprintf(&b, "  %s %s (%.2f)", t, figures(c.Value), c.Ratio)
+			good = append(good, run)
 		}
 	}
-	return b.String()
+	return good, void
 }
 
-func unitOf(w Work) string {
-	if w.Kind == Idle {
-		return "KiB"
+// work is the entry of that name; nil: there is none.
+func (r *Result) work(name string) *Entry {
+	if i := slices.IndexFunc(r.Works, func(e Entry) bool { return e.Name == name }); i >= 0 {
+		return &r.Works[i]
 	}
-	return "us"
-}
-
-// figures is v with three significant digits.
-func figures(v float64) string {
-	if v <= 0 {
-		return "0"
-	}
-	digits := max(0, 2-int(math.Floor(math.Log10(v))))
-	return fmt.Sprintf("%.*f", digits, v)
+	return nil
 }

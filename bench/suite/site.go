@@ -19,6 +19,9 @@ import (
 // helloText is what all servers answer, in 13 bytes.
 const helloText = "Hello, World!"
 
+// mixURLs is how many URLs a mix asks in turn; the last is slowPath.
+const mixURLs = 100
+
 // site is what the servers of a run share, in a folder of its own.
 type site struct {
 	dir        string
@@ -33,19 +36,8 @@ func newSite(dir string) (*site, error) {
 	if err := s.writeCertificate(); err != nil {
 		return nil, err
 	}
-	random := make([]byte, 1<<20)
-	if _, err := rand.Read(random); err != nil {
+	if err := s.writeFiles(); err != nil {
 		return nil, err
-	}
-	if err := os.Mkdir(s.path("www"), 0o755); err != nil {
-		return nil, err
-	}
-	for name, content := range map[string][]byte{
-		"www/hello": []byte(helloText), "www/1k.txt": []byte(strings.Repeat("0123456789abcdef", 64)), "www/100k.bin": random[:100_000], "www/1m.bin": random,
-	} {
-		if err := os.WriteFile(s.path(name), content, 0o644); err != nil {
-			return nil, err
-		}
 	}
 	var err error
 	s.originPort, err = freePort()
@@ -54,14 +46,45 @@ func newSite(dir string) (*site, error) {
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
 
-// conf writes a configuration, and answers its path.
-func (s *site) conf(name, text string) (string, error) {
-	path := s.path(name)
-	return path, os.WriteFile(path, []byte(text), 0o644)
+// write makes files of the site, readable for workers that run as other users.
+func (s *site) write(files ...file) error {
+	for _, f := range files {
+		if err := os.MkdirAll(filepath.Dir(s.path(f.name)), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(s.path(f.name), []byte(f.text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
+func (s *site) writeFiles() error {
+	random := make([]byte, 1<<20)
+	if _, err := rand.Read(random); err != nil {
+		return err
+	}
+	files := []file{
+		{"www/hello", helloText},
+		{"www/1k.txt", strings.Repeat("0123456789abcdef", 64)},
+		{"www/100k.bin", string(random[:100_000])},
+		{"www/1m.bin", string(random)},
+		{"mix.urls", strings.Repeat(helloPath+"\n", mixURLs-1) + slowPath + "\n"},
+	}
+	for _, b := range bodySizes {
+		files = append(files, file{"www/" + b.file, strings.Repeat("x", b.size)})
+	}
+	for _, size := range []int{1 << 10, 16 << 10, 64 << 10} {
+		files = append(files, file{postFile(size), strings.Repeat("x", size)})
+	}
+	return s.write(files...)
+}
+
+// postFile has the body of requests.
+func postFile(size int) string { return fmt.Sprintf("post-%d.bin", size) }
+
 // writeCertificate makes one pair for all: ECDSA P-256, as cert.pem, key.pem and
-// both.pem (HAProxy).
+// both.pem (HAProxy). The key is readable for all: it is worth nothing.
 func (s *site) writeCertificate() error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -80,32 +103,7 @@ func (s *site) writeCertificate() error {
 	if err != nil {
 		return err
 	}
-	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	secret := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
-	for name, content := range map[string][]byte{"cert.pem": cert, "key.pem": secret, "both.pem": append(append([]byte{}, cert...), secret...)} {
-		// Readable for all: it is worth nothing, and workers run as other users.
-		if err := os.WriteFile(s.path(name), content, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// originConf is the origin that proxies pass requests on to.
-func (s *site) originConf() (string, error) {
-	return s.conf("origin.conf", fmt.Sprintf(`worker_processes 1; daemon off; pid %[1]s/origin.pid; error_log %[1]s/origin.err;
-events { worker_connections 8000; }
-http { access_log off; keepalive_requests 100000000; keepalive_timeout 300;
- server { listen 127.0.0.1:%[2]d; location = /hello { default_type text/plain; return 200 "%[3]s"; } } }
-`, s.dir, s.originPort, helloText))
-}
-
-// freePort is one that nobody has at this moment.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	cert := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	secret := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
+	return s.write(file{"cert.pem", cert}, file{"key.pem", secret}, file{"both.pem", cert + secret})
 }

@@ -5,14 +5,18 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // constructed is a result of known figures.
 func constructed() *Result {
+	m := Measured{
+		Started: time.Date(2026, 11, 26, 10, 0, 0, 0, time.UTC), Commit: "abc", Machine: "a processor", Kernel: "6.1", Go: "go1.26", Cores: 2, Rounds: 3, Seconds: 3,
+		Load: .5, Versions: map[string]string{"penstock": "penstock 1", "nginx": "nginx/1 | x"}, Skipped: []string{"h2o"},
+	}
 	r := &Result{
-		Schema: Schema, Commit: "abc", Machine: "a processor", Kernel: "6.1", Go: "go1.26", Cores: 2, Rounds: 3, Seconds: 3,
-		Versions: map[string]string{"penstock": "penstock 1", "nginx": "nginx/1 | x"}, Targets: []string{"penstock", "nginx", "h2o"}, Skipped: []string{"h2o"},
-		Works: []Work{{Name: "h1", Title: "keep-alive", Kind: Hello, Protocol: "h1"}, {Name: "idle", Title: "idle", Kind: Idle, Protocol: "h1"}},
+		Schema: Schema, Targets: []string{"penstock", "nginx", "h2o"},
+		Works: []Entry{{Work{Name: "h1", Title: "keep-alive", Kind: Hello, Protocol: "h1"}, m}, {Work{Name: "idle", Title: "idle", Kind: Idle, Protocol: "h1"}, m}},
 	}
 	for round, v := range []float64{4, 5, 4.4} {
 		r.Runs = append(r.Runs,

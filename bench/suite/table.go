@@ -14,12 +14,22 @@ type section struct {
 }
 
 var sections = []section{
-	{"h1", func(w Work) bool { return w.Kind == Hello && w.Protocol == "h1" }},
-	{"h2", func(w Work) bool { return w.Kind == Hello && w.Protocol == "h2" }},
-	{"h3", func(w Work) bool { return w.Kind == Hello && w.Protocol == "h3" }},
+	{"h1", func(w Work) bool { return w.Kind == Hello && w.Answer == 0 && w.Protocol == "h1" }},
+	{"h2", func(w Work) bool { return w.Kind == Hello && w.Answer == 0 && w.Protocol == "h2" }},
+	{"h3", func(w Work) bool { return w.Kind == Hello && w.Answer == 0 && w.Protocol == "h3" }},
+	{"mix", func(w Work) bool { return w.Kind == Mix }},
+	{"bodies", func(w Work) bool { return w.Kind == Hello && w.Answer > 0 }},
 	{"static", func(w Work) bool { return w.Kind == Static }},
 	{"proxy", func(w Work) bool { return w.Kind == Proxy }},
 	{"idle", func(w Work) bool { return w.Kind == Idle }},
+}
+
+// Charts are the names of what Chart can draw.
+func Charts() (names []string) {
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
+	return names
 }
 
 // Tables are the parts of BENCHMARKS.md that are made of r, by the name of their
@@ -34,26 +44,11 @@ func (r *Result) Tables() map[string]string {
 	return out
 }
 
-func (r *Result) environment() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Commit %s, %s; %s, %d cores, Linux %s, %s; load average at the begin %.2f. %d rounds of %g s.\n\n",
-		r.Commit, r.Started.Format("2006-01-02"), r.Machine, r.Cores, r.Kernel, r.Go, r.Load, r.Rounds, r.Seconds)
-	b.WriteString("| Server | Version |\n|---|---|\n")
-	for _, t := range r.Targets {
-		if slices.Contains(r.Skipped, t) {
-			fmt.Fprintf(&b, "| %s | was not there |\n", t)
-			continue
-		}
-		fmt.Fprintf(&b, "| %s | %s |\n", t, strings.ReplaceAll(r.Versions[t], "|", "/"))
-	}
-	return b.String()
-}
-
 func (r *Result) table(s section) string {
 	var works []Work
-	for _, w := range r.Works {
-		if s.works(w) {
-			works = append(works, w)
+	for _, e := range r.Works {
+		if s.works(e.Work) {
+			works = append(works, e.Work)
 		}
 	}
 	var targets []string

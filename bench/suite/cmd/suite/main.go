@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -27,93 +28,147 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
-	works := flag.String("works", "", "names of the works, parted by commas (empty: all)")
-	peers := flag.String("peers", "", "names of the peers, parted by commas (empty: all)")
-	rounds := flag.Int("rounds", 5, "rounds of each work")
-	secs := flag.Float64("secs", 3, "seconds of each run")
-	penstock := flag.String("penstock", "", "binary under test (empty: it is built)")
-	serverCores := flag.String("server-cores", "0", "cores of the servers")
-	loadCores := flag.String("load-cores", "1", "cores of the generator and the origin")
-	out := flag.String("out", "", "write the runs as JSON to this file")
-	document := flag.String("update", "", "put the tables and charts of -from, or of this run, into this document")
-	from := flag.String("from", "", "measure nothing: take the runs of this file")
-	against := flag.String("against", "", "judge this run by the runs of this file")
-	profiles := flag.String("profile", "", "measure nothing: write profiles of penstock under the works into this folder")
-	flag.Parse()
+// options are the flags.
+type options struct {
+	works, peers          string
+	rounds                int
+	secs                  float64
+	limit, buildLimit     time.Duration
+	penstock              string
+	server, load          string
+	out, document         string
+	from, against, folder string
+}
 
-	root, err := moduleRoot()
-	if err != nil {
-		return err
-	}
-	var r *suite.Result
-	if *from != "" {
-		r, err = suite.Read(*from)
-	} else {
-		s := &suite.Suite{
-			Root: root, Penstock: *penstock, Rounds: *rounds, Duration: seconds(*secs), Warmup: min(time.Second, seconds(*secs)),
-			ServerCores: *serverCores, LoadCores: *loadCores, Log: func(f string, a ...any) { fmt.Printf(f+"\n", a...) },
+func parse() *options {
+	o := new(options)
+	flag.StringVar(&o.works, "works", "", "names of the works, parted by commas (empty: all)")
+	flag.StringVar(&o.peers, "peers", "", "names of the peers, parted by commas (empty: all)")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds of each work")
+	flag.Float64Var(&o.secs, "secs", 1, "seconds of each run")
+	flag.DurationVar(&o.limit, "limit", 0, "begin no further work after so long (0: no limit)")
+	flag.DurationVar(&o.buildLimit, "build-limit", 10*time.Minute, "how long fetching and building a peer may take")
+	flag.StringVar(&o.penstock, "penstock", "", "binary under test (empty: it is built)")
+	flag.StringVar(&o.server, "server-cores", "", "cores of the servers (empty: the first that is allowed)")
+	flag.StringVar(&o.load, "load-cores", "", "cores of the generator and the origin (empty: the second)")
+	flag.StringVar(&o.out, "out", "", "write the runs as JSON to this file")
+	flag.StringVar(&o.document, "update", "", "put the tables and charts of -from, or of this run, into this document")
+	flag.StringVar(&o.from, "from", "", "measure nothing: take the runs of this file")
+	flag.StringVar(&o.against, "against", "", "judge this run by the runs of this file")
+	flag.StringVar(&o.folder, "profile", "", "measure nothing: write profiles of penstock under the works into this folder")
+	flag.Parse()
+	return o
+}
+
+func run(ctx context.Context) error {
+	o := parse()
+	if o.from != "" {
+		r, err := suite.Read(o.from)
+		if err != nil {
+			return err
 		}
-		r, err = measure(ctx, s, *works, *peers, *profiles)
+		return o.finish(r)
 	}
-	if *profiles != "" {
-		return err
-	}
+	s, err := o.suite(ctx)
 	if err != nil {
 		return err
 	}
-	if *out != "" {
-		if err := r.Write(*out); err != nil {
+	if o.penstock == "" {
+		defer os.RemoveAll(filepath.Dir(s.Penstock))
+	}
+	if o.folder != "" {
+		return s.Profile(ctx, o.folder)
+	}
+	r, err := s.Do(ctx)
+	if err != nil {
+		return err
+	}
+	if err := o.finish(r); err != nil {
+		return err
+	}
+	if faults := r.Faults(); len(faults) > 0 {
+		return fmt.Errorf("runs of penstock failed:\n%s", strings.Join(faults, "\n"))
+	}
+	return nil
+}
+
+// finish does with a result what was asked for.
+func (o *options) finish(r *suite.Result) error {
+	if o.out != "" {
+		if err := r.Write(o.out); err != nil {
 			return err
 		}
 	}
-	if *against != "" {
-		old, err := suite.Read(*against)
+	if o.against != "" {
+		old, err := suite.Read(o.against)
 		if err != nil {
 			return err
 		}
 		fmt.Print(suite.Judge(old, r))
 	}
-	if *document != "" {
-		return update(r, *document)
+	if o.document != "" {
+		return update(r, o.document)
 	}
 	return nil
 }
 
-func seconds(f float64) time.Duration { return time.Duration(f * float64(time.Second)) }
+func log(format string, a ...any) { fmt.Printf(format+"\n", a...) }
 
-func measure(ctx context.Context, s *suite.Suite, works, peers, profiles string) (r *suite.Result, err error) {
+// suite is what the flags ask for, with penstock built.
+func (o *options) suite(ctx context.Context) (*suite.Suite, error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return nil, err
+	}
+	duration := time.Duration(o.secs * float64(time.Second))
+	s := &suite.Suite{
+		Root: root, Penstock: o.penstock, Rounds: o.rounds, Duration: duration, Warmup: min(time.Second/2, duration),
+		ServerCores: o.server, LoadCores: o.load, Limit: o.limit, BuildLimit: o.buildLimit, Log: log,
+	}
 	var errs [2]error
-	s.Works, errs[0] = suite.SelectWorks(works)
-	s.Targets, errs[1] = suite.SelectTargets(peers)
+	s.Works, errs[0] = suite.SelectWorks(o.works)
+	s.Targets, errs[1] = suite.SelectTargets(o.peers)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
+	defaultCores(s)
 	if s.Penstock == "" {
-		dir, err := os.MkdirTemp("", "penstock-binary-")
-		if err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(dir)
-		s.Penstock = filepath.Join(dir, "penstock")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", s.Penstock, "./cmd/penstock")
-		build.Dir = s.Root
-		if text, err := build.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("build penstock: %w: %s", err, text)
-		}
+		return s, build(ctx, s)
 	}
-	if profiles != "" {
-		return nil, s.Profile(ctx, profiles)
+	return s, nil
+}
+
+// defaultCores gives the servers the first core that this process may use, and the
+// generator the second.
+func defaultCores(s *suite.Suite) {
+	cores := suite.Cores()
+	if len(cores) == 0 {
+		cores = []int{0, 1}
 	}
-	if r, err = s.Do(ctx); err != nil {
-		return nil, err
+	if s.ServerCores == "" {
+		s.ServerCores = fmt.Sprint(cores[0])
 	}
-	for _, w := range r.Works {
-		if c := r.Cell(w.Name, "penstock"); c != nil && c.Void > 0 {
-			return r, fmt.Errorf("%s: %d runs of penstock are void: %s", w.Name, c.Void, c.Error)
-		}
+	if s.LoadCores == "" {
+		s.LoadCores = fmt.Sprint(cores[min(1, len(cores)-1)])
 	}
-	return r, nil
+	if s.ServerCores == s.LoadCores {
+		log("NOTE server and generator share core %s: no figure of this run is to be quoted", s.LoadCores)
+	}
+}
+
+// build makes the binary under test, in a folder of its own.
+func build(ctx context.Context, s *suite.Suite) error {
+	dir, err := os.MkdirTemp("", "penstock-binary-")
+	if err != nil {
+		return err
+	}
+	s.Penstock = filepath.Join(dir, "penstock")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", s.Penstock, "./cmd/penstock")
+	build.Dir = s.Root
+	if text, err := build.CombinedOutput(); err != nil {
+		return errors.Join(fmt.Errorf("build penstock: %w: %s", err, text), os.RemoveAll(dir))
+	}
+	return nil
 }
 
 // update writes the tables into the document, and the charts beside it.
@@ -126,7 +181,7 @@ func update(r *suite.Result, document string) error {
 	if err := os.MkdirAll(charts, 0o755); err != nil {
 		return err
 	}
-	for _, name := range []string{"h1", "h2", "h3", "static", "proxy", "idle"} {
+	for _, name := range suite.Charts() {
 		if svg := r.Chart(name); svg != "" {
 			if err := os.WriteFile(filepath.Join(charts, name+".svg"), []byte(svg), 0o644); err != nil {
 				return err

@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"k8s.io/apiserver/pkg/server"
@@ -20,7 +21,12 @@ func main() {
 	cert := flag.String("cert", "", "PEM file")
 	key := flag.String("key", "", "PEM file")
 	body := flag.String("body", "Hello, World!", "text of each answer")
+	size := flag.Int("body-size", 0, "answer so many bytes instead")
+	slow := flag.String("slow", "", "the answer to this path comes 50 ms late")
 	flag.Parse()
+	if *size > 0 {
+		*body = strings.Repeat("x", *size)
+	}
 
 	l, err := net.Listen("tcp", *tlsListen)
 	if err != nil {
@@ -31,7 +37,11 @@ func main() {
 		log.Fatal(err)
 	}
 	info := &server.SecureServingInfo{Listener: l, Cert: pair, HTTP2MaxStreamsPerConnection: 256}
-	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // a client that left
+		if *slow != "" && r.URL.Path == *slow {
+			time.Sleep(50 * time.Millisecond)
+		}
 		w.Header()["Content-Type"] = []string{"text/plain"}
 		_, _ = io.WriteString(w, *body)
 	})

@@ -6,6 +6,8 @@ import (
 	"flag"
 	"log"
 	"net/url"
+	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -16,11 +18,16 @@ func main() {
 	cert := flag.String("cert", "", "PEM file")
 	key := flag.String("key", "", "PEM file")
 	body := flag.String("body", "Hello, World!", "text of each answer")
+	size := flag.Int("body-size", 0, "answer so many bytes instead")
+	slow := flag.String("slow", "", "the answer to this path comes 50 ms late")
 	root := flag.String("root", "", "serve the files of this folder instead")
 	to := flag.String("to", "", "pass requests on to this URL instead")
 	flag.Parse()
 
-	h := handler(*body, *root, *to)
+	if *size > 0 {
+		*body = strings.Repeat("x", *size)
+	}
+	h := handler(*body, *slow, *root, *to)
 	go func() {
 		s := &fasthttp.Server{Handler: h}
 		log.Fatal(s.ListenAndServeTLS(*tlsListen, *cert, *key))
@@ -29,7 +36,7 @@ func main() {
 	log.Fatal(s.ListenAndServe(*listen))
 }
 
-func handler(body, root, to string) fasthttp.RequestHandler {
+func handler(body, slow, root, to string) fasthttp.RequestHandler {
 	switch {
 	case root != "":
 		fs := &fasthttp.FS{Root: root, AcceptByteRange: true}
@@ -42,6 +49,9 @@ func handler(body, root, to string) fasthttp.RequestHandler {
 		return proxy(&fasthttp.HostClient{Addr: target.Host, MaxConns: 1024})
 	}
 	return func(ctx *fasthttp.RequestCtx) {
+		if slow != "" && string(ctx.Path()) == slow {
+			time.Sleep(50 * time.Millisecond)
+		}
 		ctx.SetContentType("text/plain")
 		ctx.SetBodyString(body)
 	}

@@ -10,6 +10,8 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strconv"
+	"strings"
+	"time"
 )
 
 func main() {
@@ -18,17 +20,22 @@ func main() {
 	cert := flag.String("cert", "", "PEM file")
 	key := flag.String("key", "", "PEM file")
 	body := flag.String("body", "Hello, World!", "text of each answer")
+	size := flag.Int("body-size", 0, "answer so many bytes instead")
+	slow := flag.String("slow", "", "the answer to this path comes 50 ms late")
 	root := flag.String("root", "", "serve the files of this folder instead")
 	to := flag.String("to", "", "pass requests on to this URL instead")
 	flag.Parse()
 
-	h := handler(*body, *root, *to)
+	if *size > 0 {
+		*body = strings.Repeat("x", *size)
+	}
+	h := handler(*body, *slow, *root, *to)
 	s := &http.Server{Addr: *tlsListen, Handler: h, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 256}}
 	go func() { log.Fatal(s.ListenAndServeTLS(*cert, *key)) }()
 	log.Fatal(http.ListenAndServe(*listen, h))
 }
 
-func handler(body, root, to string) http.Handler {
+func handler(body, slow, root, to string) http.Handler {
 	switch {
 	case root != "":
 		return http.FileServer(http.Dir(root))
@@ -48,6 +55,9 @@ func handler(body, root, to string) http.Handler {
 	length := []string{strconv.Itoa(len(body))}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // a client that left
+		if slow != "" && r.URL.Path == slow {
+			time.Sleep(50 * time.Millisecond)
+		}
 		w.Header()["Content-Type"] = []string{"text/plain"}
 		w.Header()["Content-Length"] = length
 		_, _ = io.WriteString(w, body)
