@@ -62,6 +62,7 @@ func proxy(c *fasthttp.HostClient) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		req, resp := &ctx.Request, &ctx.Response
 		req.Header.Del("Connection")
+		req.URI().SetScheme("http") // that of a request over TLS is https, which c refuses
 		req.Header.Set("X-Forwarded-For", ctx.RemoteIP().String())
 		if err := c.Do(req, resp); err != nil {
 			resp.SetStatusCode(fasthttp.StatusBadGateway)
