@@ -1,8 +1,10 @@
 package suite
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,5 +142,31 @@ func TestBenchmarksAreGenerated(t *testing.T) {
 	}
 	if !strings.Contains(string(document), "<!-- suite:h1 -->") {
 		t.Error("BENCHMARKS.md has no markers")
+	}
+}
+
+// A configuration that is JSON is told to be wrong here, not by the server.
+func TestCaddyConfiguration(t *testing.T) {
+	for _, w := range Works() {
+		l := startCaddy(&place{dir: "/site", binary: "caddy", work: w, clear: 8080, tls: 8443, origin: 8000})
+		if l == nil || len(l.files) != 1 {
+			t.Fatalf("%s: %+v", w.Name, l)
+		}
+		var conf struct {
+			Apps struct {
+				HTTP struct {
+					Servers map[string]struct {
+						Listen, Protocols []string
+					}
+				}
+			}
+		}
+		if err := json.Unmarshal([]byte(l.files[0].text), &conf); err != nil {
+			t.Fatalf("%s: %v", w.Name, err)
+		}
+		servers := conf.Apps.HTTP.Servers
+		if got, want := slices.Contains(servers["secure"].Protocols, "h3"), w.Protocol == "h3"; got != want || servers["clear"].Listen[0] != "127.0.0.1:8080" {
+			t.Errorf("%s: %+v", w.Name, servers)
+		}
 	}
 }

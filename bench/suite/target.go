@@ -62,6 +62,7 @@ func Targets() []Target {
 		{Name: "nginx", Needs: "apt-get install nginx", binary: inPath("nginx"), start: startNginx, version: "-v"},
 		{Name: "h2o", Needs: "apt-get install h2o", binary: inPath("h2o"), start: startH2O, version: "--version"},
 		{Name: "haproxy", Needs: "apt-get install haproxy", binary: inPath("haproxy"), start: startHAProxy, version: "-v"},
+		{Name: "caddy", Needs: needsGo, binary: goPeer("caddy"), start: startCaddy, module: "github.com/caddyserver/caddy/v2"},
 		{Name: "nethttp", Needs: needsGo, binary: goPeer("nethttp"), start: startNetHTTP},
 		{Name: "fasthttp", Needs: needsGo, binary: goPeer("fasthttp"), start: startFastHTTP, module: "github.com/valyala/fasthttp"},
 		{Name: "apiserver", Needs: needsGo, binary: goPeer("apiserver"), start: startAPIServer, module: "k8s.io/apiserver"},
