@@ -73,6 +73,7 @@ type Respond struct {
 	Status  int               `yaml:"status" doc:"status, 200 to 599" default:"200"`
 	Body    string            `yaml:"body" doc:"content"`
 	Headers map[string]string `yaml:"headers" doc:"fields"`
+	Delay   Duration          `yaml:"delay" doc:"wait so long before the answer, for tests" default:"off"`
 }
 
 // Files are those of a directory.

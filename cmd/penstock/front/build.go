@@ -60,7 +60,9 @@ func (c *Change) core(r *config.Route) (*built, error) {
 	for name, v := range r.Respond.Headers {
 		header.Set(name, v)
 	}
-	h, err := handler.NewRespond(handler.RespondOptions{Status: r.Respond.Status, Body: []byte(r.Respond.Body), Header: header})
+	h, err := handler.NewRespond(handler.RespondOptions{
+		Status: r.Respond.Status, Body: []byte(r.Respond.Body), Header: header, Delay: max(0, r.Respond.Delay.Value()),
+	})
 	return &built{handler: h}, err
 }
 

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/penstock-edge/penstock/cmd/penstock/config"
 	"github.com/penstock-edge/penstock/serve/servetest"
@@ -173,5 +175,30 @@ upstreams: {one: {targets: [{url: "https://127.0.0.1:1"}], tls: {ca_file: "`+fil
 	next.Commit()
 	if f.services["one"].hash == before {
 		t.Error("the service has the authorities of before")
+	}
+}
+
+// TestRespondDelay: an answer comes as late as its route says; off is at once.
+func TestRespondDelay(t *testing.T) {
+	f := newFront(t, decode(t, `
+hosts:
+  - names: [a.test]
+    routes:
+      - {id: late, match: {path: /late}, respond: {body: late, delay: 50ms}}
+      - {id: off, match: {path: /off}, respond: {body: off, delay: off}}
+`))
+	all := handlers(f)
+	synctest.Test(t, func(t *testing.T) {
+		for key, h := range all {
+			rec, begin := httptest.NewRecorder(), time.Now()
+			h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+			want := map[bool]time.Duration{true: 50 * time.Millisecond}[rec.Body.String() == "late"]
+			if took := time.Since(begin); took != want || rec.Code != http.StatusOK {
+				t.Errorf("%s: %d %q after %v, want %v", key, rec.Code, rec.Body, took, want)
+			}
+		}
+	})
+	if len(all) != 2 {
+		t.Errorf("routes %v", all)
 	}
 }
