@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// windowH2 is what each stream, and the connection, may send before we say so:
-	// flow control is not what is measured. h2load gives as much.
+	// windowH2 is what each stream, and the connection, may send before we renew it,
+	// which is at half of it: flow control is not what is measured. h2load gives as
+	// much.
 	windowH2 = 1 << 30
 	// maxBlock bounds a header block that comes in several frames.
 	maxBlock = 256 << 10
@@ -111,7 +112,7 @@ func (h *clientH2) begin(x *exchange, t *target) {
 	for *h.slot(h.next) != noStream { // of a stream that has been open for very long
 		h.next += 2
 	}
-	x.id, x.length, x.got, x.sent, x.window = h.next, -1, 0, 0, h.window // waiting is of the slot
+	x.id, x.length, x.got, x.taken, x.sent, x.window = h.next, -1, 0, 0, 0, h.window // waiting is of the slot
 	*h.slot(x.id) = x.slot
 	h.next += 2
 	flags := frame.FlagEndStream
@@ -274,6 +275,12 @@ func (h *clientH2) data(hd frame.Header, p []byte) *failure {
 	}
 	if hd.Flags&frame.FlagEndStream != 0 {
 		h.finish(x)
+		return nil
+	}
+	// RFC 9113 §6.9.1: padding counts too.
+	if x.taken += int64(hd.Length); x.taken >= windowH2/2 {
+		h.c.w.plain = frame.AppendWindowUpdate(h.c.w.plain, x.id, uint32(x.taken))
+		x.taken = 0
 	}
 	return nil
 }

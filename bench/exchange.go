@@ -16,6 +16,7 @@ type exchange struct {
 	id      uint32
 	length  int64 // Content-Length of the answer; -1: none
 	got     int64 // bytes of its body
+	taken   int64 // of the stream's window since the peer was last told
 	sent    int   // of Options.Body
 	window  int64 // what the peer takes of the body
 	waiting bool  // for that: it is in clientH2.waiting
