@@ -269,6 +269,12 @@ func (h *clientH2) data(hd frame.Header, p []byte) *failure {
 	if x.head == 0 {
 		return failed(ErrorProtocol, "content before the answer's head")
 	}
+	if len(data) > 0 && h.c.w.plan.contentless(x.status) { // RFC 9113 §8.1.1: malformed
+		h.forget(x)
+		h.c.w.plain = frame.AppendRSTStream(h.c.w.plain, x.id, frame.ProtocolError)
+		h.c.w.failed(h.c, x, ErrorProtocol, contentForbidden)
+		return nil
+	}
 	x.got += int64(len(data))
 	if h.c.w.plan.KeepBody {
 		x.body = append(x.body, data...)
@@ -370,7 +376,7 @@ func (h *clientH2) finish(x *exchange) {
 	if x.sent < len(h.c.w.plan.Body) { // an answer before the request's end
 		h.c.w.plain = frame.AppendRSTStream(h.c.w.plain, x.id, frame.NoError)
 	}
-	if x.length >= 0 && x.length != x.got && h.c.w.plan.Method != "HEAD" && x.status != 304 {
+	if x.length >= 0 && x.length != x.got && !h.c.w.plan.contentless(x.status) {
 		h.c.w.failed(h.c, x, ErrorLength, fmt.Sprintf("%d bytes of content, %d were announced", x.got, x.length))
 		return
 	}

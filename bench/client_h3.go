@@ -267,6 +267,9 @@ func (s *h3Stream) payload(t frame.Type, left uint64, b []byte) (n int, f *failu
 		if s.x.head == 0 && n > 0 {
 			return n, failed(ErrorProtocol, "content before the answer's head")
 		}
+		if n > 0 && s.c.h.run.plan.contentless(s.x.status) { // RFC 9114 §4.1.2: malformed
+			return n, failed(ErrorProtocol, contentForbidden)
+		}
 		s.x.got += int64(n)
 		if s.c.h.run.plan.KeepBody {
 			s.x.body = append(s.x.body, b[:n]...)
@@ -329,7 +332,7 @@ func (s *h3Stream) end(within bool) *failure {
 	switch {
 	case x.head == 0 || within:
 		return failed(ErrorClosed, "the stream ended before the answer was complete")
-	case x.length >= 0 && x.length != x.got && p.Method != "HEAD" && x.status != 304:
+	case x.length >= 0 && x.length != x.got && !p.contentless(x.status):
 		return failed(ErrorLength, fmt.Sprintf("%d bytes of content, %d were announced", x.got, x.length))
 	}
 	return nil

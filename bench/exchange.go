@@ -1,6 +1,9 @@
 package bench
 
-import "errors"
+import (
+	"errors"
+	"net/http"
+)
 
 // exchange is a request under way. Times are in ns since the run's begin.
 type exchange struct {
@@ -21,6 +24,14 @@ type exchange struct {
 	window  int64 // what the peer takes of the body
 	waiting bool  // for that: it is in clientH2.waiting
 }
+
+// contentless tells that the answer of this status to p's requests has no content,
+// whatever its Content-Length says (RFC 9110 §6.4.1).
+func (p *plan) contentless(status int) bool {
+	return p.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified
+}
+
+const contentForbidden = "content in an answer that has none (HEAD, 204 or 304)"
 
 // failure is why a request, or a connection, has failed.
 type failure struct {
