@@ -51,6 +51,7 @@ type conn struct {
 	free     []int32 // those that are not busy
 	inFlight int
 	queued   bool // in worker.ready
+	unread   bool // in worker.again
 
 	answers int64 // on this connection
 	backoff time.Duration
@@ -173,7 +174,10 @@ func (c *conn) readable() {
 			return
 		}
 	}
-	c.w.again = append(c.w.again, c) // crypto/tls may hold more, of which the socket does not tell
+	if !c.unread { // an event may have come before its turn
+		c.unread = true
+		c.w.again = append(c.w.again, c) // crypto/tls may hold more, of which the socket does not tell
+	}
 	c.settle()
 }
 

@@ -27,7 +27,8 @@ type worker struct {
 	pacer    pacer   // with Options.Rate
 	ready    ring    // open loop: connections with room
 	lost     []*conn // to be made again
-	again    []*conn // to be read on
+	again    []*conn // to be read on, each in it once at most
+	spare    []*conn // memory of the last list of those
 	inFlight int64
 	turn     int // of the targets
 
@@ -108,8 +109,9 @@ func (w *worker) step(now int64) (over bool) {
 // readOn reads of connections that had more than a turn's worth.
 func (w *worker) readOn() {
 	list := w.again
-	w.again = nil
+	w.again, w.spare = w.spare[:0], list
 	for _, c := range list {
+		c.unread = false
 		c.readable()
 	}
 }
