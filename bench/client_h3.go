@@ -9,7 +9,6 @@ import (
 	"os"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -30,13 +29,16 @@ type clientH3 struct {
 	h *h3Run
 	q *quic.Conn
 
-	leaving atomic.Bool // GOAWAY has come
+	leave context.CancelFunc // ends the asking: GOAWAY has come
 }
 
 // serve asks over as many streams as there are to be, until the connection ends,
 // the run does, or the server goes away. closed: it was not we who ended it.
 func (c *clientH3) serve(ctx context.Context) (closed bool) {
 	defer func() { _ = c.q.CloseWithError(h3NoError, "") }() // it is over either way
+	asking, leave := context.WithCancel(c.q.Context())
+	defer leave()
+	c.leave = leave
 	control, err := c.q.OpenUniStream()
 	if err != nil {
 		return true
@@ -48,7 +50,7 @@ func (c *clientH3) serve(ctx context.Context) (closed bool) {
 	var streams, readers sync.WaitGroup
 	readers.Go(func() { c.acceptStreams(&readers) })
 	for range c.h.run.plan.Streams {
-		streams.Go(func() { c.ask(ctx) })
+		streams.Go(func() { c.ask(ctx, asking) })
 	}
 	ended := make(chan struct{})
 	go func() { // ends with the streams
@@ -59,7 +61,7 @@ func (c *clientH3) serve(ctx context.Context) (closed bool) {
 	case <-ended:
 	case <-ctx.Done():
 	}
-	closed = c.q.Context().Err() != nil || c.leaving.Load()
+	closed = asking.Err() != nil
 	_ = c.q.CloseWithError(h3NoError, "") // ends those who read
 	<-ended
 	readers.Wait()
@@ -111,7 +113,7 @@ func (c *clientH3) readControl(s io.Reader) {
 				break
 			}
 			if hd.Type == frame.TypeGoAway {
-				c.leaving.Store(true)
+				c.leave()
 			}
 			used += n
 			skip = hd.Length
@@ -123,17 +125,14 @@ func (c *clientH3) readControl(s io.Reader) {
 	}
 }
 
-// ask asks one request after the other.
-func (c *clientH3) ask(ctx context.Context) {
+// ask asks one request after the other, as long as asking is not done.
+func (c *clientH3) ask(ctx, asking context.Context) {
 	s := &h3Stream{c: c, buf: make([]byte, h3ReadBytes)}
 	counts := &conn{w: c.h.w}
-	for ctx.Err() == nil && c.q.Context().Err() == nil && !c.leaving.Load() {
-		t, ok := c.h.next(&s.x)
+	for ctx.Err() == nil {
+		t, ok := c.h.next(asking, &s.x)
 		if !ok {
 			return
-		}
-		if t == nil {
-			continue
 		}
 		c.h.finish(counts, &s.x, s.exchange(ctx, t))
 		if c.h.run.plan.ConnectPerRequest {

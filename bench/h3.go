@@ -26,7 +26,11 @@ type h3Run struct {
 	mu    sync.Mutex
 	w     *worker
 	ended bool
-	wake  sync.Cond // something has changed for those who wait to begin
+	wake  sync.Cond // something has changed for who waits to begin
+	// changed is closed when the measured time begins: it may have another pacer.
+	changed chan struct{}
+
+	turn chan struct{} // held by the stream that waits for the next start
 }
 
 func quicConfig(p *plan) *quic.Config {
@@ -64,12 +68,7 @@ func runH3(ctx context.Context, p *plan, first probed) (*Result, error) {
 	p.Workers = 1 // as far as counting goes
 	r := &run{plan: p}
 	r.schedule()
-	h := &h3Run{run: r, tls: p.tls, quic: quicConfig(p)}
-	h.wake.L = &h.mu
-	h.w = &worker{plan: p, run: r, stats: newStats(), left: -1}
-	r.workers = []*worker{h.w}
-	r.collect = newCollector(r)
-	h.w.begin(0)
+	h := newH3Run(r)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { r.stopped.Store(true) })
@@ -84,6 +83,16 @@ func runH3(ctx context.Context, p *plan, first probed) (*Result, error) {
 	return r.collect.result(first, env), nil
 }
 
+func newH3Run(r *run) *h3Run {
+	h := &h3Run{run: r, tls: r.plan.tls, quic: quicConfig(r.plan), turn: make(chan struct{}, 1), changed: make(chan struct{})}
+	h.wake.L = &h.mu
+	h.w = &worker{plan: r.plan, run: r, stats: newStats(), left: -1}
+	r.workers = []*worker{h.w}
+	r.collect = newCollector(r)
+	h.w.begin(0)
+	return h
+}
+
 // clock does what is due by time, until the run is over.
 func (h *h3Run) clock() {
 	const step = 5 * time.Millisecond
@@ -93,7 +102,11 @@ func (h *h3Run) clock() {
 		h.mu.Lock()
 		w, now := h.w, h.run.plan.now()
 		w.now = now
-		w.phase(now)
+		measured := w.measured
+		if w.phase(now); w.measured != measured {
+			close(h.changed)
+			h.changed = nil // there is no further phase
+		}
 		w.tick.pass(w, now)
 		over := h.run.over(now, w)
 		if over {
@@ -111,43 +124,72 @@ func (h *h3Run) clock() {
 	}
 }
 
-// next is the intended begin of the next request, for a stream that is free; false:
-// there is none any more. It waits until then. No target: once more.
-func (h *h3Run) next(x *exchange) (t *target, ok bool) {
+// next begins the next request on a stream that is free, once it is due; false:
+// there is none any more.
+//
+// One stream at a time waits for the next start, the others for that one: a start
+// is taken when its time has come and not before, so that one of the warm-up cannot
+// begin in the measured time, and the end of the run finds nobody asleep.
+func (h *h3Run) next(ctx context.Context, x *exchange) (t *target, ok bool) {
+	asked := h.run.plan.now()
+	if h.run.plan.Rate > 0 {
+		select {
+		case h.turn <- struct{}{}:
+			defer func() { <-h.turn }()
+		case <-ctx.Done():
+			return nil, false
+		}
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	w := h.w
-	for !h.ended && (w.left == 0 || w.quiet) {
-		h.wake.Wait() // for the measured time, or the end
-	}
-	if h.ended {
-		return nil, false
-	}
-	x.intended = w.plan.now()
-	free := false
-	if w.plan.Rate > 0 {
-		at := w.pacer.take()
-		if free = at > x.intended; free {
-			h.mu.Unlock()
-			time.Sleep(time.Duration(at - x.intended))
-			h.mu.Lock()
+	for {
+		now := w.plan.now()
+		switch {
+		case h.ended || ctx.Err() != nil:
+			return nil, false
+		case w.left == 0, w.quiet, now >= h.run.endsAt():
+			h.wake.Wait() // for the measured time, or the end
+			continue
+		case w.plan.Rate == 0:
+			return h.start(x, now, now), true
 		}
-		x.intended = at
+		if w.pacer.due(now) > 0 {
+			at := w.pacer.take()
+			if asked <= at { // it could have begun in time
+				w.stats.lag.Record(time.Duration(now - at))
+			}
+			return h.start(x, at, now), true
+		}
+		wait, changed := time.Duration(w.pacer.at(w.pacer.next)-now), h.changed
+		h.mu.Unlock()
+		sleep(ctx, wait, changed)
+		h.mu.Lock()
 	}
-	if h.ended || w.left == 0 || w.plan.now() >= h.run.endsAt() {
-		return nil, !h.ended // asked for while this one slept, or the clock has not told yet
+}
+
+// sleep waits for d, ctx's end, or the next phase.
+func sleep(ctx context.Context, d time.Duration, changed <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-changed:
 	}
+}
+
+// start counts a request that begins now. h.mu is held.
+func (h *h3Run) start(x *exchange, intended, now int64) *target {
+	w := h.w
 	if w.left > 0 {
 		w.left--
 	}
 	w.inFlight++
-	x.begun, x.head, x.status, x.body, x.got, x.length = w.plan.now(), 0, 0, x.body[:0], 0, -1
-	if free {
-		w.stats.lag.Record(time.Duration(x.begun - x.intended))
-	}
-	t = &w.plan.targets[w.turn]
+	x.intended, x.begun, x.head, x.status, x.body, x.got, x.length = intended, now, 0, 0, x.body[:0], 0, -1
+	t := &w.plan.targets[w.turn]
 	w.turn = (w.turn + 1) % len(w.plan.targets)
-	return t, true
+	return t
 }
 
 // finish counts a request that has ended.
