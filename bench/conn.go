@@ -147,6 +147,9 @@ func (c *conn) open() {
 
 // readable takes what has come.
 func (c *conn) readable() {
+	if c.tls != nil {
+		c.tls.drained = false
+	}
 	switch c.state {
 	case connShaking:
 		c.shake()
