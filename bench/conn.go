@@ -135,7 +135,7 @@ func (c *conn) open() {
 	c.state, c.backoff = connOpen, 0
 	c.w.stats.opened++
 	now := p.now()
-	c.w.stats.connect.Record(time.Duration(now - c.since))
+	c.w.stats.connect.record(now - c.since)
 	if version == H2 {
 		c.client = newClientH2(c)
 	} else {

@@ -157,7 +157,7 @@ func (h *h3Run) next(ctx context.Context, x *exchange) (t *target, ok bool) {
 		if w.pacer.due(now) > 0 {
 			at := w.pacer.take()
 			if asked <= at { // it could have begun in time
-				w.stats.lag.Record(time.Duration(now - at))
+				w.stats.lag.record(now - at)
 			}
 			return h.start(x, at, now), true
 		}
@@ -250,7 +250,7 @@ func (h *h3Run) connection(ctx context.Context) {
 		backoff = 0
 		h.counted(func(s *stats) {
 			s.opened++
-			s.connect.Record(time.Duration(h.run.plan.now() - begun))
+			s.connect.record(h.run.plan.now() - begun)
 			if q.ConnectionState().TLS.DidResume {
 				s.resumed++
 			}

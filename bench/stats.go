@@ -11,22 +11,24 @@ const maxStatus = 600
 // stats are what a worker counts in an interval. They go to the collector when it
 // ends, and come back empty.
 type stats struct {
+	sums
+	errors map[ErrorKind]int64
+	first  map[ErrorKind]string
+
+	latency, service, firstByte, connect, lag recorder
+}
+
+// sums are what reset sets to zero as a whole.
+type sums struct {
 	completed, failed, abandoned, late int64
 	bytesRead, bytesWritten, bodyBytes int64
 	opened, refused, closed, resumed   int64
 
 	status [maxStatus]int64
-	errors map[ErrorKind]int64
-	first  map[ErrorKind]string
-
-	latency, service, firstByte, connect, lag *Histogram
 }
 
 func newStats() *stats {
-	return &stats{
-		errors: make(map[ErrorKind]int64), first: make(map[ErrorKind]string),
-		latency: NewHistogram(), service: NewHistogram(), firstByte: NewHistogram(), connect: NewHistogram(), lag: NewHistogram(),
-	}
+	return &stats{errors: make(map[ErrorKind]int64), first: make(map[ErrorKind]string)}
 }
 
 func (s *stats) fail(kind ErrorKind, text string) {
@@ -64,26 +66,24 @@ func (s *stats) add(o *stats) {
 	for kind, text := range o.first {
 		s.note(kind, text)
 	}
-	for _, h := range []struct{ to, from *Histogram }{
-		{s.latency, o.latency}, {s.service, o.service}, {s.firstByte, o.firstByte}, {s.connect, o.connect}, {s.lag, o.lag},
-	} {
-		if h.from.Count() > 0 {
-			h.to.Merge(h.from)
-		}
+	to, from := s.recorders(), o.recorders()
+	for i := range to {
+		to[i].add(from[i])
 	}
 }
 
-// reset empties s, for its next interval.
+func (s *stats) recorders() [5]*recorder {
+	return [...]*recorder{&s.latency, &s.service, &s.firstByte, &s.connect, &s.lag}
+}
+
+// reset forgets all counts, and keeps the memory.
 func (s *stats) reset() {
-	latency, service, firstByte, connect, lag, errs, first := s.latency, s.service, s.firstByte, s.connect, s.lag, s.errors, s.first
-	for _, h := range []*Histogram{latency, service, firstByte, connect, lag} {
-		if h.Count() > 0 {
-			h.Reset()
-		}
+	for _, r := range s.recorders() {
+		r.reset()
 	}
-	clear(errs)
-	clear(first)
-	*s = stats{latency: latency, service: service, firstByte: firstByte, connect: connect, lag: lag, errors: errs, first: first}
+	clear(s.errors)
+	clear(s.first)
+	s.sums = sums{}
 }
 
 // fill writes the counts into r.
@@ -105,25 +105,19 @@ func (s *stats) fill(r *Result) {
 			r.FirstError[kind] = s.first[kind]
 		}
 	}
-	r.Latency = s.latency
-	r.FirstByte, r.Connect = orNil(s.firstByte), orNil(s.connect)
-	r.Service, r.Lag = orNil(s.service), orNil(s.lag)
-}
-
-// orNil leaves out a histogram of nothing.
-func orNil(h *Histogram) *Histogram {
-	if h.Count() == 0 {
-		return nil
+	if r.Latency = s.latency.histogram(); r.Latency == nil { // always there
+		r.Latency = NewHistogram()
 	}
-	return h
+	r.FirstByte, r.Connect = s.firstByte.histogram(), s.connect.histogram()
+	r.Service, r.Lag = s.service.histogram(), s.lag.histogram()
 }
 
 // point is the interval of s that ended at.
 func (s *stats) point(at, length time.Duration, inFlight int64) Point {
-	q := func(f float64) float64 { return s.latency.Quantile(f).Seconds() }
 	p := Point{At: at.Seconds(), Seconds: length.Seconds(), Completed: s.completed, Failed: s.failed, InFlight: inFlight}
-	if s.latency.Count() > 0 {
-		p.P50, p.P90, p.P99, p.Max = q(.5), q(.9), q(.99), s.latency.Max().Seconds()
+	if h := s.latency.histogram(); h != nil {
+		q := func(f float64) float64 { return h.Quantile(f).Seconds() }
+		p.P50, p.P90, p.P99, p.Max = q(.5), q(.9), q(.99), h.Max().Seconds()
 	}
 	return p
 }

@@ -208,7 +208,7 @@ func (w *worker) startDue(now int64) {
 			continue
 		}
 		at := w.pacer.take()
-		w.stats.lag.Record(time.Duration(now - at))
+		w.stats.lag.record(now - at)
 		w.start(c, at, now)
 		c.flush()
 		if c.room() > 0 && !c.queued {
@@ -261,10 +261,10 @@ func (w *worker) done(c *conn, x *exchange, body int64) {
 	if uint(x.status) < maxStatus {
 		s.status[x.status]++
 	}
-	s.latency.Record(time.Duration(w.now - x.intended))
-	s.firstByte.Record(time.Duration(x.head - x.intended))
+	s.latency.record(w.now - x.intended)
+	s.firstByte.record(x.head - x.intended)
 	if w.plan.Rate > 0 {
-		s.service.Record(time.Duration(w.now - x.begun))
+		s.service.record(w.now - x.begun)
 	}
 	w.release(c, x)
 }
