@@ -21,6 +21,7 @@ const loadSpare = 90 * time.Second
 // loadOptions are those that differ between the runs of a work.
 type loadOptions struct {
 	duration time.Duration
+	warmup   time.Duration
 	rate     float64 // 0: closed loop
 }
 
@@ -43,15 +44,30 @@ func loadArguments(p *place, o loadOptions) []string {
 	if w.Kind == Mix {
 		args = append(args, "--urls", p.path("mix.urls"))
 	}
+	if o.warmup > 0 {
+		args = append(args, "--warmup", o.warmup.String())
+	}
 	if o.rate > 0 {
 		args = append(args, "--rate", fmt.Sprintf("%.0f", o.rate))
 	}
 	return append(args, w.url(p))
 }
 
+// connectRate is how many connections the generator is given a second for, before
+// anything is measured.
+const connectRate = 4000
+
+// warmup is how long a work runs before it is measured.
+func (s *Suite) warmup(w Work) time.Duration {
+	if w.ConnectPerRequest {
+		return s.Warmup
+	}
+	return s.Warmup + time.Duration(w.Connections)*time.Second/connectRate
+}
+
 // load runs the generator as a process of its own.
 func (s *Suite) load(ctx context.Context, p *place, o loadOptions) (*bench.Result, error) {
-	limited, cancel := context.WithTimeout(ctx, o.duration+loadSpare)
+	limited, cancel := context.WithTimeout(ctx, o.warmup+o.duration+loadSpare)
 	defer cancel()
 	cmd := exec.CommandContext(limited, "taskset", append([]string{"-c", s.LoadCores, s.Penstock}, loadArguments(p, o)...)...)
 	cmd.Env = append(os.Environ(), fmt.Sprint("GOMAXPROCS=", coreCount(s.LoadCores)))

@@ -48,3 +48,11 @@ func startAPIServer(p *place) *launch {
 	}
 	return startPeer(p)
 }
+
+// startQUICGo is quic-go's http3.Server with net/http's handlers, for HTTP/3 alone.
+func startQUICGo(p *place) *launch {
+	if p.work.Protocol != "h3" || p.work.Kind != Hello && p.work.Kind != Static {
+		return nil
+	}
+	return startPeer(p)
+}

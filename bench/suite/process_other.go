@@ -19,3 +19,9 @@ func (p *process) waitPort(int) error { return errLinux }
 func (p *process) stop()              {}
 func (p *process) cpu() time.Duration { return 0 }
 func (p *process) memory() int64      { return 0 }
+
+type tool struct{}
+
+func attach(counter, *process) (*tool, error) { return nil, errLinux }
+
+func (t *tool) interrupt() string { return "" }

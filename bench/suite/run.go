@@ -56,6 +56,7 @@ type session struct {
 	result      *Result
 	measured    Measured // what all works have alike
 	descriptors uint64
+	counters    []counter // of system calls, that may work here
 }
 
 // found is a target that is there.
@@ -104,7 +105,7 @@ func (s *Suite) begin(dir string) (*session, error) {
 		return nil, err
 	}
 	n := &session{Suite: s, site: where, result: &Result{Schema: Schema}, descriptors: raiseDescriptors(2*maxConnections + spareDescriptors)}
-	n.measured = s.newMeasured()
+	n.measured, n.counters = s.newMeasured(), counters
 	for _, t := range s.Targets {
 		n.result.Targets = append(n.result.Targets, t.Name)
 		path, err := t.binary(s)
@@ -153,14 +154,22 @@ func (n *session) work(ctx context.Context, w Work) error {
 		m.Origin = n.origin.name
 	}
 	n.result.Works = append(n.result.Works, Entry{Work: w, Measured: m})
-	return n.rounds(ctx, w, m.Rounds, n.cost)
+	err := n.rounds(ctx, Run{Work: w.Name}, w, m.Rounds, n.cost)
+	if err == nil && w.Latency && n.Latency {
+		err = n.latencies(ctx, w)
+	}
+	if err == nil && w.Syscalls && n.Syscalls && len(n.counters) > 0 {
+		err = n.syscalls(ctx, w)
+	}
+	return err
 }
 
-// rounds has each target take its turn in each round.
-func (n *session) rounds(ctx context.Context, w Work, rounds int, once func(context.Context, *turn) error) error {
+// rounds has each target take its turn in each round, for a run like first.
+func (n *session) rounds(ctx context.Context, first Run, w Work, rounds int, once func(context.Context, *turn) error) error {
 	for round := range rounds {
 		for _, t := range n.there {
-			run := Run{Work: w.Name, Target: t.Name, Round: round}
+			run := first
+			run.Target, run.Round = t.Name, round
 			did := n.take(ctx, t, w, &run, once)
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -180,18 +189,17 @@ func (n *session) cost(ctx context.Context, t *turn) error {
 		t.run.KiB, err = n.idle(ctx, t)
 		return err
 	}
-	if _, err := n.load(ctx, t.place, loadOptions{duration: n.Warmup}); err != nil {
-		return fmt.Errorf("warm-up: %w", err)
-	}
-	begin, before := time.Now(), t.server.cpu()
-	r, err := n.load(ctx, t.place, loadOptions{duration: t.longer(n.Duration)})
-	used, took := t.server.cpu()-before, time.Since(begin)
+	cpu := watch(t.server)
+	r, err := n.load(ctx, t.place, loadOptions{duration: t.longer(n.Duration), warmup: n.warmup(t.work)})
+	samples := cpu.end()
 	if err != nil {
 		return err
 	}
 	if err := judge(r, t.work); err != nil {
 		return err
 	}
+	took := time.Duration(r.Seconds * float64(time.Second))
+	used := usedBetween(samples, r.Started, r.Started.Add(took))
 	run := t.run
 	run.Micros, run.Rate = used.Seconds()*1e6/float64(r.Completed), r.Rate
 	run.P50, run.P99 = r.Latency.Quantile(.5).Seconds(), r.Latency.Quantile(.99).Seconds()

@@ -41,6 +41,11 @@ func (r *Result) Tables() map[string]string {
 			out[s.name] = t
 		}
 	}
+	for name, t := range map[string]string{"latency": r.latencyTable(), "syscalls": r.syscallTable()} {
+		if t != "" {
+			out[name] = t
+		}
+	}
 	return out
 }
 

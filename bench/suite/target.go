@@ -65,6 +65,7 @@ func Targets() []Target {
 		{Name: "caddy", Needs: needsGo, binary: goPeer("caddy"), start: startCaddy, module: "github.com/caddyserver/caddy/v2"},
 		{Name: "nethttp", Needs: needsGo, binary: goPeer("nethttp"), start: startNetHTTP},
 		{Name: "fasthttp", Needs: needsGo, binary: goPeer("fasthttp"), start: startFastHTTP, module: "github.com/valyala/fasthttp"},
+		{Name: "quicgo", Needs: needsGo, binary: goPeer("quicgo"), start: startQUICGo, module: "github.com/quic-go/quic-go"},
 		{Name: "apiserver", Needs: needsGo, binary: goPeer("apiserver"), start: startAPIServer, module: "k8s.io/apiserver"},
 	}
 }

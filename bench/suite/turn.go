@@ -74,7 +74,7 @@ func (n *session) try(ctx context.Context, t found, w Work, run *Run, attempt in
 	if start == nil {
 		return false, nil
 	}
-	*run = Run{Work: run.Work, Target: run.Target, Round: run.Round, Measure: run.Measure, Offered: run.Offered}
+	*run = Run{Work: run.Work, Target: run.Target, Round: run.Round, Measure: run.Measure, Offered: run.Offered} // nothing of the attempt before
 	if err := n.site.write(start.files...); err != nil {
 		return true, err
 	}

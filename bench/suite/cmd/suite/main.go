@@ -34,6 +34,7 @@ type options struct {
 	rounds                int
 	secs                  float64
 	limit, buildLimit     time.Duration
+	only                  bool
 	penstock              string
 	server, load          string
 	out, document         string
@@ -46,6 +47,7 @@ func parse() *options {
 	flag.StringVar(&o.peers, "peers", "", "names of the peers, parted by commas (empty: all)")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds of each work")
 	flag.Float64Var(&o.secs, "secs", 1, "seconds of each run")
+	flag.BoolVar(&o.only, "cost-only", false, "leave out latency at a fixed rate and system calls")
 	flag.DurationVar(&o.limit, "limit", 0, "begin no further work after so long (0: no limit)")
 	flag.DurationVar(&o.buildLimit, "build-limit", 10*time.Minute, "how long fetching and building a peer may take")
 	flag.StringVar(&o.penstock, "penstock", "", "binary under test (empty: it is built)")
@@ -123,7 +125,7 @@ func (o *options) suite(ctx context.Context) (*suite.Suite, error) {
 	duration := time.Duration(o.secs * float64(time.Second))
 	s := &suite.Suite{
 		Root: root, Penstock: o.penstock, Rounds: o.rounds, Duration: duration, Warmup: min(time.Second/2, duration),
-		ServerCores: o.server, LoadCores: o.load, Limit: o.limit, BuildLimit: o.buildLimit, Log: log,
+		ServerCores: o.server, LoadCores: o.load, Latency: !o.only, Syscalls: !o.only, Limit: o.limit, BuildLimit: o.buildLimit, Log: log,
 	}
 	var errs [2]error
 	s.Works, errs[0] = suite.SelectWorks(o.works)
