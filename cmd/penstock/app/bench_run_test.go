@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -229,6 +230,18 @@ func TestBenchUnreachable(t *testing.T) {
 	}
 	code, _, stderr := runBench(secure.URL, "-n", "10", "-c", "2", "-q", "--cacert", ca, "--server-admin", "off")
 	servetest.Want(t, "exit code with the authority: "+stderr, code, ExitClean)
+}
+
+// What --tls-curves offers is what is negotiated, and told.
+func TestBenchCurves(t *testing.T) {
+	secure := tlsTarget(t, &tls.Config{})
+	for given, want := range map[string]string{"X25519": "X25519", "p256,P384": "CurveP256", "29": "X25519", "x25519mlkem768": "X25519MLKEM768"} {
+		code, stdout, stderr := runBench(secure.URL, "-n", "10", "-c", "2", "-q", "--insecure", "--server-admin", "off", "--tls-curves", given, "--json", "-")
+		var r bench.Result
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != ExitClean || r.Target.KeyExchange != want {
+			t.Errorf("%s: exit %d, %q, %v, %s", given, code, r.Target.KeyExchange, err, stderr)
+		}
+	}
 }
 
 // Ctrl-C ends a run and prints what was found so far.

@@ -55,6 +55,8 @@ func TestBenchWrongFlags(t *testing.T) {
 		{"TLS without TLS", []string{target, "--insecure", "--tls-min", "1.2"}, []string{"--insecure, --tls-min: no effect with an URL of http"}},
 		{"TLS versions", []string{"https://x/", "--tls-min", "1.3", "--tls-max", "1.2"}, []string{"--tls-min 1.3: is above --tls-max 1.2"}},
 		{"old TLS", []string{"https://x/", "--tls-min", "1.0"}, []string{`--tls-min "1.0": must be 1.2 or 1.3`}},
+		{"no such curve", []string{"https://x/", "--tls-curves", "X25519,secp224r1"}, []string{`--tls-curves "secp224r1": must be of X25519MLKEM768, X25519, P256`}},
+		{"curve without TLS", []string{target, "--tls-curves", "X25519"}, []string{"--tls-curves: no effect with an URL of http"}},
 		{"key without certificate", []string{"https://x/", "--key", "x"}, []string{"--key needs --cert beside it"}},
 		{"no such authority", []string{"https://x/", "--cacert", "/none"}, []string{"--cacert /none: no such file or directory"}},
 		{"no certificate", []string{"https://x/", "--cacert", writeText(t, "ca", "x")}, []string{"has no certificate in PEM"}},

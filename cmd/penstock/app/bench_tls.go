@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -19,6 +21,7 @@ type benchTLS struct {
 	cert, key        string
 	serverName       string
 	minimum, maximum string
+	curves           string
 }
 
 func (o *benchTLS) addFlags(fs *pflag.FlagSet) {
@@ -29,6 +32,7 @@ func (o *benchTLS) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.serverName, "servername", "", "`NAME` to ask for in the handshake and to find in the certificate (without it: the URL's host)")
 	fs.StringVar(&o.minimum, "tls-min", "", "least `VERSION`: 1.2 or 1.3")
 	fs.StringVar(&o.maximum, "tls-max", "", "highest `VERSION`: 1.2 or 1.3")
+	fs.StringVar(&o.curves, "tls-curves", "", "`NAMES` of the key exchanges to offer, parted by commas, such as X25519 (without it: Go's)")
 }
 
 func (o *benchTLS) validate(urls []*url.URL) (errs []error) {
@@ -63,6 +67,7 @@ func (o *benchTLS) given() (flags []string) {
 		{"--servername", o.serverName != ""},
 		{"--tls-min", o.minimum != ""},
 		{"--tls-max", o.maximum != ""},
+		{"--tls-curves", o.curves != ""},
 	} {
 		if f.given {
 			flags = append(flags, f.name)
@@ -94,7 +99,30 @@ func (o *benchTLS) config() (*tls.Config, error) {
 	if c.MaxVersion != 0 && c.MinVersion > c.MaxVersion {
 		errs = append(errs, fmt.Errorf("--tls-min %s: is above --tls-max %s", o.minimum, o.maximum))
 	}
+	c.CurvePreferences, err = benchCurves(o.curves)
+	errs = append(errs, err)
 	return c, errors.Join(errs...)
+}
+
+// curveNames are what --tls-curves takes, by the names that results have.
+var curveNames = []tls.CurveID{tls.X25519MLKEM768, tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
+
+// benchCurves reads names, or the numbers that serve takes; nil without any.
+func benchCurves(list string) (curves []tls.CurveID, err error) {
+	if list == "" {
+		return nil, nil
+	}
+	for name := range strings.SplitSeq(list, ",") {
+		name = strings.TrimSpace(name)
+		i := slices.IndexFunc(curveNames, func(c tls.CurveID) bool {
+			return strings.EqualFold(name, c.String()) || strings.EqualFold("Curve"+name, c.String()) || name == strconv.Itoa(int(c))
+		})
+		if i < 0 {
+			return nil, fmt.Errorf("--tls-curves %q: must be of X25519MLKEM768, X25519, P256, P384, P521", name)
+		}
+		curves = append(curves, curveNames[i])
+	}
+	return curves, nil
 }
 
 func readPool(file string) (*x509.CertPool, error) {
