@@ -11,7 +11,7 @@ ARGS      ?=
 CASES      = ^TestConformance
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race lint fmt fuzz conformance bench bench-quick bench-compare microbench profile pgo ci
+.PHONY: help run build test race lint fmt fuzz conformance bench bench-quick bench-compare bench-tables bench-release microbench profile pgo ci
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,22 +57,34 @@ conformance: ## run the raw HTTP/1 cases and h2spec against the real binary, cle
 		{ echo 'no test is named $(CASES): nothing would be run' >&2; exit 1; }
 	$(GO) test -count=1 -v -timeout=10m -run '$(CASES)' ./cmd/penstock/...
 
-# The suite: WORKS and PEERS are names parted by commas (empty: all).
-ROUNDS    ?= 5
-SECS      ?= 3
+# The suite: WORKS and PEERS are names parted by commas (empty: all). Works that are
+# measured with all peers replace those of the committed runs; a run with some
+# PEERS only tells, and writes to OUT if that is given.
+ROUNDS    ?= 3
+SECS      ?= 1
+LIMIT     ?= 60m
 WORKS     ?=
 PEERS     ?=
+OUT       ?=
+RESULTS    = bench/results/latest.json
 SUITE      = $(GO) run ./bench/suite/cmd/suite
 
-bench: ## run penstock beside its peers and write BENCHMARKS.md's tables (about an hour; ROUNDS SECS WORKS PEERS)
-	mkdir -p bench/results
-	$(SUITE) -rounds $(ROUNDS) -secs $(SECS) -works '$(WORKS)' -peers '$(PEERS)' -out bench/results/latest.json -update BENCHMARKS.md
+bench: ## run penstock beside its peers, renew BENCHMARKS.md (50 minutes; ROUNDS SECS LIMIT WORKS PEERS)
+	mkdir -p $(dir $(RESULTS))
+	$(SUITE) -rounds $(ROUNDS) -secs $(SECS) -limit $(LIMIT) -works '$(WORKS)' -peers '$(PEERS)' $(if $(OUT),-out $(OUT)) \
+		$(if $(PEERS),,-merge $(RESULTS) -update BENCHMARKS.md)
 
 bench-quick: ## prove that the suite works, with a short run that writes nothing
-	$(SUITE) -rounds 1 -secs 0.2 -limit 4m -build-limit 3m -works h1,h2m32,h3m1,s1k,p -peers nginx,h2o,haproxy,nethttp
+	$(SUITE) -rounds 1 -secs 0.2 -cost-only -limit 4m -build-limit 3m -works h1,h2m32,h3m1,s1k,p -peers nginx,h2o,haproxy,nethttp
 
 bench-compare: ## run penstock alone and judge it by the committed results
-	$(SUITE) -rounds $(ROUNDS) -secs $(SECS) -works '$(WORKS)' -peers penstock -against bench/results/latest.json
+	$(SUITE) -rounds $(ROUNDS) -secs $(SECS) -cost-only -works '$(WORKS)' -peers penstock -against $(RESULTS)
+
+bench-tables: ## make BENCHMARKS.md's tables and charts of the committed results again
+	$(SUITE) -from $(RESULTS) -update BENCHMARKS.md
+
+bench-release: ## keep the committed results as those of VERSION (v0.5.0)
+	$(SUITE) -from $(RESULTS) -release '$(VERSION)' -update BENCHMARKS.md
 
 microbench: ## run the micro benchmarks (BENCH=pattern COUNT=n)
 	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) ./...

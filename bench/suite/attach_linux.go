@@ -9,12 +9,8 @@ import (
 	"time"
 )
 
-const (
-	// attachTime is how long a tool has to attach: neither says when it has.
-	attachTime = 300 * time.Millisecond
-	// detachLimit is how long it has to write what it counted.
-	detachLimit = 20 * time.Second
-)
+// detachLimit is how long a tool has to write what it counted.
+const detachLimit = 20 * time.Second
 
 // tool is a process that looks at another.
 type tool struct {

@@ -12,6 +12,10 @@ const latencyShare = .5
 // latencyLeast is a rate below which nothing is told by a second or two.
 const latencyLeast = 100
 
+// latencyWarmup is added to a work's: what could not be asked while connections were
+// made is caught up with in it.
+const latencyWarmup = time.Second
+
 // reached is the share of the offered rate that a run must have answered.
 const reached = .97
 
@@ -48,7 +52,7 @@ func (n *session) latencies(ctx context.Context, w Work) error {
 
 // latency is one run of it.
 func (n *session) latency(ctx context.Context, t *turn) error {
-	r, err := n.load(ctx, t.place, loadOptions{duration: t.longer(n.Duration), warmup: n.warmup(t.work) + time.Second, rate: t.run.Offered})
+	r, err := n.load(ctx, t.place, loadOptions{duration: t.longer(n.Duration), warmup: n.warmup(t.work) + latencyWarmup, rate: t.run.Offered})
 	if err != nil {
 		return err
 	}

@@ -177,3 +177,9 @@ func (r *Result) work(name string) *Entry {
 	}
 	return nil
 }
+
+// drop takes a work out.
+func (r *Result) drop(work string) {
+	r.Works = slices.DeleteFunc(r.Works, func(e Entry) bool { return e.Name == work })
+	r.Runs = slices.DeleteFunc(r.Runs, func(run Run) bool { return run.Work == work })
+}

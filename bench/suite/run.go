@@ -79,12 +79,14 @@ func (s *Suite) Do(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	defer n.origin.stop()
+	s.Log("%d works, %d servers, %d rounds of %v: about %v", len(s.Works), len(n.there), s.Rounds, s.Duration, n.estimate().Round(time.Second))
 	for _, w := range s.Works {
 		if why := n.refuse(w, time.Since(begun)); why != "" {
 			s.Log("SKIPPED %s: %s", w.Name, why)
 			continue
 		}
 		if err := n.work(ctx, w); err != nil {
+			n.result.drop(w.Name) // it is not complete
 			return n.result, err
 		}
 		s.Log("%s", n.result.line(w))

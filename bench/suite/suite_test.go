@@ -47,7 +47,7 @@ func TestCell(t *testing.T) {
 func TestUpdate(t *testing.T) {
 	const document = "before\n<!-- suite:h1 -->\nold\n<!-- /suite -->\nbetween\n<!-- suite:none -->\nkept\n<!-- /suite -->\n" +
 		"<!-- suite:idle -->\n<!-- /suite -->\n<!-- suite:environment -->\n<!-- /suite -->\nafter\n"
-	got := constructed().Update(document)
+	got := constructed().Update(document, nil)
 	for _, want := range []string{
 		"before\n<!-- suite:h1 -->\n| Work | penstock | nginx |\n|---|---|---|\n| keep-alive (`h1`) | 4.40 ± 11 % | 8.80 ± 11 % (2.00) * |\n<!-- /suite -->\nbetween",
 		"<!-- suite:none -->\nkept\n<!-- /suite -->", "| idle (`idle`) | 1.10 ± 11 % | void |", "| h2o | was not there |", "nginx/1 / x", "\nafter\n",
@@ -56,7 +56,7 @@ func TestUpdate(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, got)
 		}
 	}
-	if again := constructed().Update(got); again != got {
+	if again := constructed().Update(got, nil); again != got {
 		t.Errorf("a second time it differs:\n%s", again)
 	}
 }
@@ -137,7 +137,11 @@ func TestBenchmarksAreGenerated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Update(string(document)) != string(document) {
+	releases, err := Releases("../results")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Update(string(document), releases) != string(document) {
 		t.Error("BENCHMARKS.md differs; go run ./bench/suite/cmd/suite -from bench/results/latest.json -update BENCHMARKS.md")
 	}
 	if !strings.Contains(string(document), "<!-- suite:h1 -->") {

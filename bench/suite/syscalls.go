@@ -14,6 +14,9 @@ import (
 // figure is of such a run.
 const syscallTime = time.Second
 
+// attachTime is how long a tool has to attach: none says when it has.
+const attachTime = 300 * time.Millisecond
+
 // allCalls is the name of the sum.
 const allCalls = "all"
 

@@ -32,10 +32,10 @@ func Charts() (names []string) {
 	return names
 }
 
-// Tables are the parts of BENCHMARKS.md that are made of r, by the name of their
-// markers.
-func (r *Result) Tables() map[string]string {
-	out := map[string]string{"environment": r.environment()}
+// Tables are the parts of BENCHMARKS.md that are made of r and of releases before
+// it, by the name of their markers.
+func (r *Result) Tables(releases []Release) map[string]string {
+	out := map[string]string{"environment": r.environment(), "history": r.history(releases), "configs": configs()}
 	for _, s := range sections {
 		if t := r.table(s); t != "" {
 			out[s.name] = t
@@ -104,8 +104,8 @@ var marker = regexp.MustCompile(`(?s)<!-- suite:([a-z0-9]+) -->\n.*?<!-- /suite 
 //	<!-- /suite -->
 //
 // Markers without a table stay as they are.
-func (r *Result) Update(document string) string {
-	tables := r.Tables()
+func (r *Result) Update(document string, releases []Release) string {
+	tables := r.Tables(releases)
 	return marker.ReplaceAllStringFunc(document, func(part string) string {
 		name := marker.FindStringSubmatch(part)[1]
 		text, ok := tables[name]

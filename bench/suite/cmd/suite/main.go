@@ -37,7 +37,8 @@ type options struct {
 	only                  bool
 	penstock              string
 	server, load          string
-	out, document         string
+	out, merge, document  string
+	release               string
 	from, against, folder string
 }
 
@@ -54,6 +55,8 @@ func parse() *options {
 	flag.StringVar(&o.server, "server-cores", "", "cores of the servers (empty: the first that is allowed)")
 	flag.StringVar(&o.load, "load-cores", "", "cores of the generator and the origin (empty: the second)")
 	flag.StringVar(&o.out, "out", "", "write the runs as JSON to this file")
+	flag.StringVar(&o.merge, "merge", "", "put the works of this run in place of those of this file, which other works stay in")
+	flag.StringVar(&o.release, "release", "", "measure nothing: keep the runs of -from beside it as those of this version, as v0.5.0")
 	flag.StringVar(&o.document, "update", "", "put the tables and charts of -from, or of this run, into this document")
 	flag.StringVar(&o.from, "from", "", "measure nothing: take the runs of this file")
 	flag.StringVar(&o.against, "against", "", "judge this run by the runs of this file")
@@ -64,10 +67,18 @@ func parse() *options {
 
 func run(ctx context.Context) error {
 	o := parse()
+	if err := o.check(); err != nil {
+		return err
+	}
 	if o.from != "" {
 		r, err := suite.Read(o.from)
 		if err != nil {
 			return err
+		}
+		if o.release != "" {
+			if err := suite.Freeze(filepath.Dir(o.from), o.release, r); err != nil {
+				return err
+			}
 		}
 		return o.finish(r)
 	}
@@ -82,14 +93,32 @@ func run(ctx context.Context) error {
 		return s.Profile(ctx, o.folder)
 	}
 	r, err := s.Do(ctx)
-	if err != nil {
+	if r == nil || len(r.Works) == 0 {
 		return err
 	}
-	if err := o.finish(r); err != nil {
+	if err := errors.Join(err, o.finish(r)); err != nil { // what was measured before Ctrl-C is kept
 		return err
 	}
 	if faults := r.Faults(); len(faults) > 0 {
 		return fmt.Errorf("runs of penstock failed:\n%s", strings.Join(faults, "\n"))
+	}
+	return nil
+}
+
+// check tells what cannot be, before an hour is spent on it.
+func (o *options) check() error {
+	switch {
+	case o.merge != "" && o.peers != "":
+		return errors.New("-merge with -peers: a work is replaced whole, and the other servers' figures would be lost; leave -peers out, or give -out")
+	case o.release != "" && o.from == "":
+		return errors.New("-release keeps the runs of a file: give -from")
+	case o.rounds < 1 || o.secs <= 0:
+		return errors.New("-rounds and -secs: must be above 0")
+	}
+	if o.merge != "" {
+		if _, err := suite.Read(o.merge); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }
@@ -108,10 +137,33 @@ func (o *options) finish(r *suite.Result) error {
 		}
 		fmt.Print(suite.Judge(old, r))
 	}
+	if o.merge != "" {
+		merged, err := merge(o.merge, r)
+		if err != nil {
+			return err
+		}
+		r = merged
+	}
 	if o.document != "" {
 		return update(r, o.document)
 	}
 	return nil
+}
+
+// merge puts the works of r into a file.
+func merge(file string, r *suite.Result) (*suite.Result, error) {
+	old, err := suite.Read(file)
+	if errors.Is(err, os.ErrNotExist) {
+		old, err = new(suite.Result), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	merged, notes := suite.Merge(old, r)
+	for _, n := range notes {
+		log("NOTE %s", n)
+	}
+	return merged, merged.Write(file)
 }
 
 func log(format string, a ...any) { fmt.Printf(format+"\n", a...) }
@@ -190,7 +242,11 @@ func update(r *suite.Result, document string) error {
 			}
 		}
 	}
-	return os.WriteFile(document, []byte(r.Update(string(text))), 0o644)
+	releases, err := suite.Releases(filepath.Join(filepath.Dir(document), "bench", "results"))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(document, []byte(r.Update(string(text), releases)), 0o644)
 }
 
 func moduleRoot() (string, error) {
