@@ -134,15 +134,15 @@ func (c *conn) open() {
 	}
 	c.state, c.backoff = connOpen, 0
 	c.w.stats.opened++
-	now := p.now()
-	c.w.stats.connect.record(now - c.since)
+	c.w.now = p.now()
+	c.w.stats.connect.record(c.w.now - c.since)
 	if version == H2 {
 		c.client = newClientH2(c)
 	} else {
 		c.client = newClientH1(c)
 	}
 	c.flush()
-	c.w.freed(c, now)
+	c.w.freed(c, c.w.now)
 }
 
 // readable takes what has come.
@@ -256,7 +256,7 @@ func (c *conn) settle() {
 		c.retry(0)
 		return
 	}
-	c.w.freed(c, c.w.now)
+	c.w.freed(c, c.w.cameSince)
 	if c.state == connOpen {
 		c.flush()
 	}

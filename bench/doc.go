@@ -15,4 +15,11 @@
 // With Options.Rate requests have intended times, evenly spaced, and latency
 // counts from those, whether or not the request could leave then: an open loop.
 // Only its percentiles are to be quoted.
+//
+// # What the clock can tell
+//
+// Times are of one clock reading for each piece that was read (64 KiB at most) and,
+// in an open loop, for each connection that is written to. The loop wakes for a start
+// up to 50 µs behind its time, and sends those that came due by then together. What
+// the generator was late by its own fault is Result.Lag; above LagLimit reports say so.
 package bench

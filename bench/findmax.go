@@ -88,6 +88,9 @@ type Step struct {
 	Result        *Result `json:"result"`
 }
 
+// LagLimit is the p99 of Result.Lag from which on the generator is called late.
+const LagLimit = time.Millisecond
+
 // BusyLimit is Generator.Busy from which on figures may be the generator's own.
 const BusyLimit = 0.9
 

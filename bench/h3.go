@@ -156,9 +156,7 @@ func (h *h3Run) next(ctx context.Context, x *exchange) (t *target, ok bool) {
 		}
 		if w.pacer.due(now) > 0 {
 			at := w.pacer.take()
-			if asked <= at { // it could have begun in time
-				w.stats.lag.record(now - at)
-			}
+			w.stats.lag.record(now - max(at, asked))
 			return h.start(x, at, now), true
 		}
 		wait, changed := time.Duration(w.pacer.at(w.pacer.next)-now), h.changed

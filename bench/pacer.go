@@ -23,6 +23,12 @@ func (p *pacer) at(k int64) int64 {
 	return p.from + int64(math.Round(p.offset+float64(k)*p.period))
 }
 
+// gathered is when to wake for the next start: behind it by quantum at most, with the
+// further ones that come by then.
+func (p *pacer) gathered(quantum int64) int64 {
+	return p.at(p.next + int64(float64(quantum)/p.period))
+}
+
 // due is the number of starts that wait at now.
 func (p *pacer) due(now int64) int64 {
 	passed := float64(now-p.from) - p.offset

@@ -63,8 +63,11 @@ type Result struct {
 	FirstByte *Histogram `json:"first_byte,omitempty"`
 	// Connect is from connect(2) to a connection that can be asked, TLS included.
 	Connect *Histogram `json:"connect,omitempty"`
-	// Lag is how long after its intended start a request began to be sent for
-	// which a connection was free: the generator's own fault (open loop).
+	// Lag is the generator's own scheduling error (open loop): from a request's
+	// intended start, or from when a connection had room for it if that was later,
+	// until it began to be sent. It is part of Latency. The clock is read once for
+	// each connection that is written to; an answer that came while the loop was busy
+	// counts as if it had come when that began, so that the figure is rather too high.
 	Lag *Histogram `json:"lag,omitempty"`
 
 	// Series has a point for each interval of the measured time.

@@ -145,11 +145,13 @@ func (p *poller) close() {
 // is, and the scheduler need not hear of the look.
 func (p *poller) wait(w *worker, until int64) {
 	n := p.look()
-	if n == 0 {
+	waited := n == 0
+	if waited {
 		if d := until - w.plan.now(); d > 0 {
 			n = p.sleep(time.Duration(d))
 		}
 	}
+	w.polledNow(waited)
 	for i := range n {
 		ev := &p.events[i]
 		c := w.conns[ev.Fd]

@@ -114,6 +114,7 @@ func (p *poller) wait(w *worker, until int64) {
 	defer timer.Stop()
 	select {
 	case x := <-p.pieces:
+		w.polledNow(true)
 		p.take(x)
 	case <-timer.C:
 		return

@@ -10,6 +10,10 @@ const (
 	sweepEvery = int64(100 * time.Millisecond)
 	// longestWait bounds each wait of a loop, so that it sees the end of the run.
 	longestWait = int64(50 * time.Millisecond)
+	// startQuantum bounds how long starts of an open loop are gathered before the loop
+	// wakes for them: waking for each of 100,000 a second would take the core that is
+	// to send them. It is the slack that Linux gives timers anyway.
+	startQuantum = int64(50 * time.Microsecond)
 )
 
 // worker drives its share of the connections, on one goroutine, which is the only
@@ -24,8 +28,13 @@ type worker struct {
 	stats  *stats
 	now    int64 // of the event that is being handled
 
-	pacer    pacer   // with Options.Rate
-	ready    ring    // open loop: connections with room
+	// Of an open loop, with Options.Rate.
+	pacer     pacer
+	ready     ring  // connections with room
+	roomSince int64 // when ready had one, after it had none
+	polled    int64 // when the poller last came back
+	cameSince int64 // what it told of then has come after that
+
 	lost     []*conn // to be made again
 	again    []*conn // to be read on, each in it once at most
 	spare    []*conn // memory of the last list of those
@@ -124,7 +133,7 @@ func (w *worker) until(now int64) int64 {
 	at := now + longestWait
 	at = min(at, w.tick.next(), w.run.nextPhase(now))
 	if w.plan.Rate > 0 && w.ready.len() > 0 && w.left != 0 && !w.quiet {
-		at = min(at, w.pacer.at(w.pacer.next))
+		at = min(at, w.pacer.gathered(startQuantum))
 	}
 	if len(w.lost) == 0 || w.left == 0 {
 		return at
@@ -172,44 +181,65 @@ func (w *worker) connecting() (n int64) {
 	return n
 }
 
-// freed begins what c has room for.
-func (w *worker) freed(c *conn, now int64) {
+// polledNow notes that the poller has come back, and whether it had to wait: then
+// what it tells of has come now, else at any time since the loop was busy.
+func (w *worker) polledNow(waited bool) {
+	if w.plan.Rate == 0 {
+		return
+	}
+	now := w.plan.now()
+	w.cameSince = w.polled
+	if waited {
+		w.cameSince = now
+	}
+	w.polled = now
+}
+
+// freed begins what c has room for, which it has since a time.
+func (w *worker) freed(c *conn, since int64) {
 	if w.left == 0 || w.quiet {
 		return
 	}
 	room := c.room()
 	if w.plan.Rate == 0 {
 		for range room {
-			w.start(c, now, now)
+			w.start(c, w.now, w.now)
 		}
 		c.flush()
 		return
 	}
-	late := false
-	for ; room > 0 && w.pacer.due(now) > 0 && w.left != 0; room-- {
-		w.start(c, w.pacer.take(), now)
-		late = true
-	}
-	if late {
-		c.flush()
-	}
 	if room > 0 && !c.queued {
+		if w.ready.len() == 0 {
+			w.roomSince = since
+		}
 		c.queued = true
 		w.ready.push(c)
 	}
+	w.startDue(w.now)
 }
 
-// startDue begins the starts whose time has come, on connections in turn.
+// startDue begins the starts whose time has come by now, on connections in turn, and
+// several at once on each when more wait than there are connections.
 func (w *worker) startDue(now int64) {
-	for w.left != 0 && !w.quiet && w.ready.len() > 0 && w.pacer.due(now) > 0 {
+	due := w.pacer.due(now)
+	if due == 0 || w.left == 0 || w.quiet {
+		return
+	}
+	for w.left != 0 && due > 0 && w.ready.len() > 0 {
+		share := 1 + int(due-1)/w.ready.len()
 		c := w.ready.pop()
 		c.queued = false
-		if c.room() <= 0 { // the server may allow fewer than before
+		share = min(share, c.room()) // none: the server may allow fewer than before
+		if share <= 0 {
 			continue
 		}
-		at := w.pacer.take()
-		w.stats.lag.record(now - at)
-		w.start(c, at, now)
+		now = w.plan.now()
+		for range share {
+			at := w.pacer.take()
+			w.stats.lag.record(now - max(at, w.roomSince))
+			w.start(c, at, now)
+		}
+		due -= int64(share)
 		c.flush()
 		if c.room() > 0 && !c.queued {
 			c.queued = true
@@ -218,7 +248,7 @@ func (w *worker) startDue(now int64) {
 	}
 }
 
-// start begins one request.
+// start begins one request, if one is left.
 func (w *worker) start(c *conn, intended, now int64) {
 	if w.left == 0 {
 		return

@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"net/netip"
-	"time"
 
 	"github.com/penstock-edge/penstock/bench"
 )
@@ -25,12 +24,10 @@ func Notes(r *bench.Result) (list []string) {
 			"%s requests a second were asked for, %s ended: the server was too slow, or %s too few",
 			rate(r.Load.Rate), rate(float64(r.Completed+r.Failed)/r.Seconds), plural(int64(r.Load.Connections), "connection"))
 		note(r.Late > max(10, r.Completed/1000), "%s had no free connection until the end: they are in no latency", plural(r.Late, "request"))
-		lag := time.Duration(0)
 		if r.Lag != nil {
-			lag = r.Lag.Quantile(.99)
+			late := r.Lag.Quantile(.99)
+			note(late > bench.LagLimit, "the generator was late: 1 %% of the requests began %s or more behind their time by its own fault, which is in their latency; give it other or more cores, or a lower --rate", span(late))
 		}
-		note(lag > time.Millisecond && lag > r.Latency.Quantile(.99)/10,
-			"the generator itself began 1 %% of the requests %s late or later, which is in their latency", span(lag))
 	} else {
 		note(true, "latencies of a closed loop leave out what a stall delays; for latencies to quote use --rate")
 	}

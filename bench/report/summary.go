@@ -174,7 +174,7 @@ func generatorLine(r *bench.Result) string {
 	}
 	line := fmt.Sprintf("%.0f %% of %s, %s µs of CPU a request", g.Busy*100, plural(int64(g.Cores), "core"), digits(g.MicrosPerRequest))
 	if r.Lag != nil && r.Lag.Count() > 0 {
-		line += fmt.Sprintf("; its own delay p50 %s, p99 %s", span(r.Lag.Quantile(.5)), span(r.Lag.Quantile(.99)))
+		line += fmt.Sprintf("; its own delay p50 %s, p99 %s, max %s", span(r.Lag.Quantile(.5)), span(r.Lag.Quantile(.99)), span(r.Lag.Max()))
 	}
 	return line
 }

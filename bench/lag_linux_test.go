@@ -1,0 +1,72 @@
+package bench
+
+import (
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/penstock-edge/penstock/serve/h2/frame"
+)
+
+// The scheduling error is the generator's own: what a start waits while a connection
+// has room, and not what it waits for the server. Here a start is due each
+// millisecond, the connection has two streams, and the test is the clock, the poller
+// and the server.
+func TestLag(t *testing.T) { synctest.Test(t, testLag) }
+
+func testLag(t *testing.T) {
+	c := feed(http.MethodGet, H2)
+	w := c.w
+	w.plan.Rate, w.quiet = 1000, false
+	w.ready.buf = make([]*conn, 1)
+	c.client.(*clientH2).maxStreams = 2
+	w.begin(0)
+	at := func(d time.Duration) { // sleeps until then, and the loop's next turn begins
+		time.Sleep(d - time.Duration(w.plan.now()))
+		w.now = w.plan.now()
+	}
+	want := func(why string, started int64, longest time.Duration) { // since the last call
+		t.Helper()
+		if n := w.stats.lag.n; n != started {
+			t.Fatalf("%s: %d have begun, want %d", why, n, started)
+		}
+		if got := w.stats.lag.histogram().Max().Round(10 * time.Microsecond); got != longest {
+			t.Errorf("%s: the longest delay is %v, want %v", why, got, longest)
+		}
+		w.stats.lag.reset()
+	}
+	answer := func(id uint32) {
+		b := append(frame.BeginHeaders(nil), 0x89) // :status 204
+		if !c.take(frame.FinishHeaders(b, 0, id, frame.FlagEndStream, frame.DefaultMaxSize)) {
+			t.Fatal(w.stats.first)
+		}
+		c.settle()
+	}
+
+	w.freed(c, 0)
+	want("at its time", 1, 0)
+	at(5300 * time.Microsecond)
+	w.startDue(w.now)
+	want("the loop came 4.3 ms late, with room for one", 1, 4300*time.Microsecond)
+	at(20 * time.Millisecond)
+	w.polledNow(true)
+	answer(1)
+	want("the server took that long: the poller has waited for it", 1, 0)
+	at(27 * time.Millisecond)
+	w.polledNow(false)
+	answer(3)
+	want("an answer of any time since the last look, 7 ms ago", 1, 7*time.Millisecond)
+}
+
+// Starts whose time is nearly the same are gathered, and no further ones.
+func TestGathered(t *testing.T) {
+	const quantum = int64(50 * time.Microsecond)
+	for _, rate := range []float64{1000, 19_000, 21_000, 100_000, 1e6} {
+		p := newPacer(rate, 0, 1, 1000)
+		behind := p.gathered(quantum) - p.at(p.next)
+		if behind > quantum || behind < 0 || behind+int64(1e9/rate)+1 < quantum {
+			t.Errorf("%v/s: wakes %d ns behind the next start: more than %d, or one more has room", rate, behind, quantum)
+		}
+	}
+}
