@@ -278,6 +278,42 @@ func TestStuckHandler(t *testing.T) {
 	}
 }
 
+// TestHijackedContext: the context of a request whose connection was hijacked lives
+// until the handler returns, also where it is first asked for after that.
+func TestHijackedContext(t *testing.T) {
+	for _, form := range stopForms {
+		t.Run(form.name, func(t *testing.T) {
+			servetest.CheckLeaks(t)
+			r := startServer(t, func(w http.ResponseWriter, r *http.Request) {
+				conn, rw, err := w.(http.Hijacker).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close()
+				done := r.Context().Done()
+				line, _ := rw.ReadString('\n')
+				select {
+				case <-done:
+					line = "the context has ended\n"
+				default:
+				}
+				io.WriteString(conn, line)
+			}, form.secure, serve.ServerOptions{EventLoop: form.loop})
+			// One whose request is there when it is accepted is not in the epoll set yet.
+			for range 50 {
+				c, br := r.dial(t)
+				io.WriteString(c, getSlash+"lives\n")
+				line, err := br.ReadString('\n')
+				servetest.Must(t, "read", err)
+				servetest.Want(t, "the handler says", line, "lives\n")
+				c.Close()
+			}
+			r.stop(t)
+		})
+	}
+}
+
 // TestDrainHijacked: a hijacked connection is the handler's; nobody waits for it.
 func TestDrainHijacked(t *testing.T) {
 	for _, form := range stopForms {

@@ -233,10 +233,11 @@ func (c *Conn) register() error {
 }
 
 // WatchHangup makes sure that a hang-up will be seen, and tells whether one
-// was already. Any goroutine of a handler.
+// was already. Nobody watches a connection that was hijacked: its handler sees what
+// becomes of it. Any goroutine of a handler.
 func (c *Conn) WatchHangup() (gone bool) {
 	if c.register() != nil {
-		return true
+		return !c.hijacked.Load()
 	}
 	return c.toEnd.Load()
 }

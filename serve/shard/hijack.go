@@ -19,11 +19,12 @@ func (c *Conn) Hijack() (net.Conn, error) {
 			return nil, err
 		}
 	}
+	c.hijacked.Store(true) // first: who finds no descriptor any more asks why
 	conn, err := c.leave()
 	if err != nil {
+		c.hijacked.Store(false)
 		return nil, err
 	}
-	c.hijacked.Store(true)
 	c.sh.counters.Hijacked.Add(1)
 	c.sh.Do(func(time.Time) {
 		if c.state != connClosed {
