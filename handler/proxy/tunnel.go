@@ -32,6 +32,7 @@ type tunnel struct {
 	// Atomic; both directions.
 	active atomic.Int64 // when something went through, in ns of the wall clock's monotonic reading
 	going  atomic.Bool  // away
+	over   atomic.Bool  // cut
 
 	// Owned by down.
 	frames *websocket.Frames // nil: another protocol
@@ -86,6 +87,9 @@ func (u *tunnel) up() {
 	b := buf.B[:tunnelBytes]
 	for {
 		u.client.SetReadDeadline(u.nextDeadline())
+		if u.over.Load() { // what ends the Read of a stream is a deadline, which was overwritten
+			return
+		}
 		n, err := u.client.Read(b)
 		if n > 0 {
 			u.touch()
@@ -102,7 +106,7 @@ func (u *tunnel) up() {
 				u.cut()
 			}
 			return
-		case isTimeout(err) && !u.expired() && !u.going.Load():
+		case isTimeout(err) && !u.expired() && !u.going.Load() && !u.over.Load():
 		default:
 			u.cut()
 			return
@@ -189,6 +193,7 @@ func (u *tunnel) sayGoodbye() {
 
 // cut ends both directions.
 func (u *tunnel) cut() {
+	u.over.Store(true) // before the deadline that Close may be: see up
 	u.server.Close()
 	u.client.Close()
 }
