@@ -125,7 +125,7 @@ func (t *transaction) refuse(status int, reason string) {
 	if status == http.StatusServiceUnavailable {
 		h["Retry-After"] = retryAfter
 	}
-	if t.upgrade != "" {
+	if t.upgrade != "" && t.r.ProtoMajor == 1 { // other versions have a stream for it, and end that alone
 		h["Connection"] = closeOption // H1-15: what came behind the request is nobody's
 	}
 	t.begun = true

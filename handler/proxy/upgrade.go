@@ -40,6 +40,11 @@ func (t *transaction) passUpgrade() {
 	a := t.x.Response()
 	over2 := t.backend().h2 != nil && t.backend().client(t.grpc) == t.backend().h2
 	if a.Status != http.StatusSwitchingProtocols && !(over2 && a.Status/100 == 2) {
+		if t.r.ProtoMajor >= 2 && a.Status/100 == 2 {
+			// RFC 8441 §5: to the client a 2xx says that it has its tunnel.
+			t.fail(&failure{upstream: t.backend().name, Error: &message.Error{Kind: message.NoUpgrade, Answered: true}})
+			return
+		}
 		// Refused: both connections end, for the client may have sent on.
 		if t.r.ProtoMajor == 1 {
 			t.w.Header()["Connection"] = closeOption

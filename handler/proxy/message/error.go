@@ -20,6 +20,7 @@ const (
 	RequestFailed                   // the client's own body broke off
 	Cancelled                       // the client has left, or the request's time is over
 	UnaskedUpgrade                  // 101 that nobody asked for, or of another protocol
+	NoUpgrade                       // an ordinary answer with 2xx, where only a tunnel can have that status
 
 	Kinds // how many there are, the zero one included
 )
@@ -30,7 +31,7 @@ var kinds = [...]string{
 	HeadTimeout: "upstream header timeout", HeadCut: "upstream header cut", Malformed: "upstream answer malformed",
 	HeadTooLarge: "upstream header too large", BodyCut: "upstream body cut", BodyTimeout: "upstream body timeout",
 	Refused: "upstream refused stream", RequestFailed: "request body failed", Cancelled: "request cancelled",
-	UnaskedUpgrade: "upstream upgrade not asked for",
+	UnaskedUpgrade: "upstream upgrade not asked for", NoUpgrade: "upstream did not upgrade",
 }
 
 func (k Kind) String() string {
