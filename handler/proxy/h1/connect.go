@@ -40,8 +40,13 @@ func (o *Options) count(f func()) {
 }
 
 // acquire gives the exchange a connection: the most recent idle one that is fit
-// for use, or a new one.
+// for use, or a new one. What may become a tunnel has one that was used for nothing
+// else (rule H1-15).
 func (x *exchange) acquire() *message.Error {
+	if x.req.Protocol != "" {
+		x.handle = new(handle)
+		return x.dial()
+	}
 	for {
 		var k *conn
 		if k = x.pool.pop(&x.handle); k == nil {
