@@ -34,7 +34,8 @@ type Task struct {
 	word        atomic.Uint64 // of its present run; see token
 	state       atomic.Uint32
 	woken       atomic.Bool
-	interrupted atomic.Bool
+	run         atomic.Uint64 // counts what the coroutine has carried
+	interrupted atomic.Uint64 // 1 + the last run that was
 	signal      chan struct{} // capacity 1; of the goroutine form
 }
 
@@ -110,14 +111,31 @@ func (t *Task) Wake() {
 func (t *Task) WakeAt(d time.Duration) (stop func() bool) { return time.AfterFunc(d, t.Wake).Stop }
 
 // Interrupt tells the task that its request has ended, and wakes it. Any
-// goroutine.
-func (t *Task) Interrupt() {
-	t.interrupted.Store(true)
-	t.Wake()
+// goroutine, while the task cannot end.
+func (t *Task) Interrupt() { t.interrupt(t.run.Load()) }
+
+// Interrupter is Interrupt for who may come late: called when the task has ended it
+// does nothing, for the Task may be another request's by then (TestLateInterrupt).
+// It is asked for while the task cannot end, and the answer is for any goroutine.
+func (t *Task) Interrupter() func() {
+	run := t.run.Load()
+	return func() { t.interrupt(run) }
+}
+
+func (t *Task) interrupt(run uint64) {
+	for was := t.interrupted.Load(); was <= run; was = t.interrupted.Load() {
+		if t.run.Load() != run {
+			return
+		}
+		if t.interrupted.CompareAndSwap(was, run+1) {
+			break // a run that has begun since does not mind
+		}
+	}
+	t.Wake() // at worst a spurious one
 }
 
 // Interrupted tells whether Interrupt was called.
-func (t *Task) Interrupted() bool { return t.interrupted.Load() }
+func (t *Task) Interrupted() bool { return t.interrupted.Load() == t.run.Load()+1 }
 
 // park lets leaders resume the task. It is called by the goroutine that came
 // back from it, as the last thing it does with it.

@@ -334,6 +334,31 @@ func TestTaskWaits(t *testing.T) {
 	}
 }
 
+// TestLateInterrupt: the end of a request that comes late ends nobody else's waits.
+func TestLateInterrupt(t *testing.T) {
+	var first *Task
+	var interrupt func()
+	_, addr := serveTasks(t, func(task *Task, line string) string {
+		switch line {
+		case "first":
+			first, interrupt = task, task.Interrupter()
+		case "late":
+			interrupt()
+		case "now":
+			task.Interrupter()()
+		}
+		return fmt.Sprint(task == first, task.Interrupted())
+	})
+	c, r := dial(t, addr)
+	for _, tt := range []struct{ line, want string }{
+		{"first", "true false"}, {"late", "true false"}, {"now", "true true"}, {"late", "true false"}, {"plain", "true false"},
+	} {
+		if got := ask(t, c, r, tt.line); got != tt.want {
+			t.Errorf("%s: got %q, want %q (same task, interrupted)", tt.line, got, tt.want)
+		}
+	}
+}
+
 // TestIdleClientEnds: what an upstream does to an idle connection makes it stale.
 func TestIdleClientEnds(t *testing.T) {
 	for _, how := range []string{"nothing", "bytes", "fin", "reset"} {

@@ -81,7 +81,9 @@ func (w *watcher) watch(ctx context.Context, t *shard.Task) {
 		return
 	}
 	w.deadline, _ = ctx.Deadline()
-	w.stop = context.AfterFunc(ctx, t.Interrupt)
+	// Not t.Interrupt: a context that its request's own end cancels tells of that when
+	// the task may be another request's.
+	w.stop = context.AfterFunc(ctx, t.Interrupter())
 }
 
 func (w *watcher) unwatch() {
