@@ -221,7 +221,14 @@ func (l *leader) resumeTask(t *Task) bool {
 	}
 	l.c = c
 	c.drv.(TaskDriver).OnResume(l.sh.now)
-	return l.after(c)
+	if !l.after(c) {
+		return false
+	}
+	// What came while it was parked is no edge any more (TestBytesWhileParked).
+	if !c.busy && !c.shared && c.state != connClosed && c.takeEvents(evRead) {
+		return l.readable(c)
+	}
+	return true
 }
 
 // runFree gives a task without a connection its turn. False: overtaken.

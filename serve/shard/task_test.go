@@ -359,6 +359,40 @@ func TestLateInterrupt(t *testing.T) {
 	}
 }
 
+// TestBytesWhileParked: what a peer sends while its handler waits is looked at when
+// that has ended, though the edge that told of it is past.
+func TestBytesWhileParked(t *testing.T) {
+	_, addr := serveTasks(t, func(task *Task, line string) string {
+		if line != "early" {
+			return line
+		}
+		var up atomic.Bool
+		c := task.c
+		c.Write([]byte("early\n")) // the answer, and the handler goes on
+		go func() {
+			for c.events.Load()&evRead == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			up.Store(true)
+			task.Wake()
+		}()
+		for !up.Load() {
+			task.Wait()
+		}
+		return "late"
+	})
+	c, r := dial(t, addr)
+	if got := ask(t, c, r, "early"); got != "early" {
+		t.Fatal(got)
+	}
+	io.WriteString(c, "next\n")
+	for _, want := range []string{"late\n", "next\n"} {
+		if got, err := r.ReadString('\n'); got != want {
+			t.Fatalf("got %q and %v, want %q", got, err, want)
+		}
+	}
+}
+
 // TestIdleClientEnds: what an upstream does to an idle connection makes it stale.
 func TestIdleClientEnds(t *testing.T) {
 	for _, how := range []string{"nothing", "bytes", "fin", "reset"} {
