@@ -123,6 +123,11 @@ func (t *transaction) observe(a *message.Response) {
 func (t *transaction) observeFailure(e *message.Error) {
 	now := time.Now()
 	t.seen = now
+	t.endpoint.Observe(now, outcome(e, now.Sub(t.began)))
+}
+
+// outcome is what an attempt that has failed after so long tells of its endpoint.
+func outcome(e *message.Error, took time.Duration) upstream.Outcome {
 	o := upstream.Outcome{Kind: upstream.BrokeOff}
 	switch e.Kind {
 	case message.ConnectRefused, message.ConnectTimeout, message.HandshakeFailed:
@@ -133,14 +138,14 @@ func (t *transaction) observeFailure(e *message.Error) {
 		o.Kind = upstream.Abandoned
 	case message.Cancelled:
 		o.Kind = upstream.Abandoned
-		o.Latency = now.Sub(t.began)
+		o.Latency = took
 	case message.ResetEarly:
 		if e.Reused { // it was closed while it was idle: nobody's fault
 			o.Kind = upstream.Abandoned
 		}
 	default:
 	}
-	t.endpoint.Observe(now, o)
+	return o
 }
 
 // again readies a further attempt, if there may be one (rules U-1, U-5).

@@ -6,6 +6,7 @@
 //	Proxy.ServeHTTP
 //	  prepare      (request.go)  what goes on: fields.go, forwarded.go, rewrite.go, replay.go
 //	  attempt      (attempt.go)  upstream.Group picks; backend.go sends; again: retries
+//	  compete      (race.go)     the same with a hedge beside, for services that have it
 //	  pass         (answer.go)   head, content as it comes, trailer
 //	  passUpgrade  (upgrade.go)  101 or extended CONNECT, then tunnel.go
 //	  fail         (failure.go)  502, 503, 504 with a reason; a cut where the head has gone
@@ -34,5 +35,6 @@
 //     its own: a stream ends in ours when the handler returns.
 //   - Tunnels are copied, not spliced: a goodbye needs to know where frames end, and
 //     messages are short. So is what clients send: engines have read its begin.
+//   - A request has one hedge. The first final head is the answer, whatever its status.
 //   - Over HTTP/1.1 upstreams a final answer ends the sending of the content.
 package proxy

@@ -48,7 +48,8 @@ type Options struct {
 	// (16 KiB).
 	BufferRequest int64
 	// ReplayBytes is the most of a request's body that is kept for a further
-	// attempt. If zero, 64 KiB. If negative, none.
+	// attempt. Where the service hedges, one of known length up to that is read whole
+	// before the first. If zero, 64 KiB. If negative, none.
 	ReplayBytes int64
 
 	// ErrorLog is told of failures, at level Warn; of those that a client has made,

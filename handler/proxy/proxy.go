@@ -65,7 +65,8 @@ type transaction struct {
 	seen     time.Time // the last that was looked at
 	tried    upstream.Tried
 	attempts int
-	stale    bool // a connection has shown to be closed already
+	stale    bool  // a connection has shown to be closed already
+	race     *race // of a request that may be hedged; nil: of any other
 
 	begun  bool               // the final head went to the client
 	cancel context.CancelFunc // of a deadline of our own; nil: there is none
@@ -79,7 +80,13 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !t.prepare() {
 		return
 	}
-	if e := t.attempt(); e != nil {
+	var e *failure
+	if t.gen.hedge > 0 && t.mayHedge() {
+		e = t.compete()
+	} else {
+		e = t.attempt()
+	}
+	if e != nil {
 		t.fail(e)
 		return
 	}
@@ -94,6 +101,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (t *transaction) end() {
 	if t.x != nil {
 		t.x.Close()
+	}
+	if t.race != nil {
+		t.race.join()
 	}
 	if t.endpoint != nil {
 		t.leave(t.seen)

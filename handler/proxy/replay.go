@@ -19,6 +19,7 @@ type replay struct {
 
 	mu      sync.Mutex // not held while src is read; guards the following
 	keep    int64      // bytes that may be kept
+	whole   bool       // all of it was kept before any attempt; immutable from then on
 	kept    *bufpool.Buffer
 	off     int // of kept that the present attempt has read
 	turn    int // of the attempt
@@ -147,7 +148,32 @@ func (b *replay) prefetch(n int64) error {
 	b.keep = n
 	read, err := io.ReadFull(b.src, b.kept.B[:n])
 	b.kept.B = b.kept.B[:read]
+	b.whole = err == nil
 	return err
+}
+
+// copy is the content, which is here whole, for one of several attempts at a time.
+func (b *replay) copy() io.Reader { return &copied{b: b} }
+
+// copied is content as one attempt reads it beside others.
+type copied struct {
+	b   *replay
+	off int
+}
+
+// Read gives what was kept, until the request has ended.
+func (c *copied) Read(p []byte) (int, error) {
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
+	switch {
+	case c.b.closed:
+		return 0, errOldAttempt
+	case c.off == len(c.b.kept.B):
+		return 0, io.EOF
+	}
+	n := copy(p, c.b.kept.B[c.off:])
+	c.off += n
+	return n, nil
 }
 
 // close ends it: nobody reads any more. False: somebody is in src right now, and

@@ -102,7 +102,11 @@ func (t *transaction) prepareBody() bool {
 		t.req.Trailer = t.trailer
 	}
 	expects := len(r.Header["Expect"]) > 0 && (r.ContentLength < 0 || r.ContentLength > forwardExpect)
-	if n := o.BufferRequest; n > 0 && r.ContentLength > 0 && r.ContentLength <= n && !expects {
+	n := o.BufferRequest
+	if t.gen.hedge > 0 && t.req.Trailer == nil && t.gen.group.MayRepeat(r.Method) {
+		n = max(n, o.ReplayBytes) // a hedge reads it beside the first attempt
+	}
+	if n > 0 && r.ContentLength > 0 && r.ContentLength <= n && !expects {
 		if err := t.body.prefetch(r.ContentLength); err != nil {
 			t.fail(&failure{Error: &message.Error{Kind: message.RequestFailed, Unsent: true, Err: err}})
 			return false

@@ -40,6 +40,7 @@ type generation struct {
 	idleTimeout time.Duration
 	attempts    int            // further ones
 	hash        *upstream.Hash // nil: the balance has no use for a key
+	hedge       time.Duration  // when a second attempt goes out beside the first; 0: never
 }
 
 // fleet are the upstreams that are reached in one way.
@@ -82,6 +83,7 @@ func newGeneration(f *fleet, opts *ServiceOptions) *generation {
 		fleet:       f,
 		headTimeout: max(0, o.HeadTimeout), idleTimeout: limit(opts.IdleTimeout, defaultIdleTimeout),
 		attempts: min(max(0, o.Retry.Attempts), upstream.MaxAttempts-1),
+		hedge:    max(0, o.Hedge.After),
 	}
 	if o.Balance == upstream.HashKey {
 		g.hash = &o.Hash

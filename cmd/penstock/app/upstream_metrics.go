@@ -28,6 +28,9 @@ func upstreamReadings(services []proxy.ServiceStatus) (all []handler.Reading) {
 		}
 		add("upstream_unserved_total", "Requests that no upstream had a place for.", true, float64(s.Unserved), of())
 		add("upstream_retries_total", "Further attempts.", true, float64(s.Retried), of())
+		add("upstream_hedges_total", "Second attempts beside one that was late.", true, float64(s.Hedged), of())
+		add("upstream_hedges_won_total", "Second attempts that were answered first.", true, float64(s.HedgesWon), of())
+		add("upstream_hedges_refused_total", "Second attempts that were not made: the budget was empty.", true, float64(s.HedgesRefused), of())
 		add("upstream_connections", "Open connections.", false, float64(s.Connections), of())
 		add("upstream_connections_idle", "Open connections without a request.", false, float64(s.Idle), of())
 		add("upstream_tunnels", "Open tunnels.", false, float64(s.Tunnels), of())

@@ -9,7 +9,7 @@ type Upstream struct {
 	Health    *Health          `yaml:"health" doc:"active checks; without it none"`
 	Eject     Eject            `yaml:"eject" doc:"passive checks"`
 	Retry     Retry            `yaml:"retry" doc:"further attempts"`
-	Hedge     Hedge            `yaml:"hedge" doc:"a second attempt beside one that is late"`
+	Hedge     Hedge            `yaml:"hedge" doc:"a second attempt beside one that is late, at another server and from the budget of retries; the first answer counts"`
 	Pool      Pool             `yaml:"pool" doc:"connections and queue"`
 	Timeouts  UpstreamTimeouts `yaml:"timeouts" doc:"how long it may take"`
 	TLS       UpstreamTLS      `yaml:"tls" doc:"of https targets"`
@@ -59,7 +59,7 @@ type Retry struct {
 
 // Hedge is a second attempt.
 type Hedge struct {
-	After Duration `yaml:"after" doc:"how long the first one may go without an answer" default:"off"`
+	After Duration `yaml:"after" doc:"how long the first one may go without the head of an answer" default:"off"`
 }
 
 // Pool is connections and queue.

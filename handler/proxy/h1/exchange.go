@@ -128,6 +128,15 @@ func (h *handle) Next() ([]byte, error) {
 	return h.x.next()
 }
 
+// Attach: see message.Exchange.
+func (h *handle) Attach(ctx context.Context) {
+	if x := h.x; x != nil {
+		portable, _ := x.home.(*link.Portable)
+		x.ctx, x.home = ctx, link.HomeOf(ctx, portable)
+		x.conn.link.Attach(ctx)
+	}
+}
+
 // Ready: see message.Exchange.
 func (h *handle) Ready() bool { return h.x == nil || h.x.ready() }
 

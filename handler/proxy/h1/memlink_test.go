@@ -23,6 +23,8 @@ func (h *memHome) Dial(context.Context, string, string) (link.Conn, error) { ret
 
 func (h *memHome) Waiter(context.Context) link.Waiter { panic("nothing to wait for") }
 
+func (h *memHome) Lead() {}
+
 func (h *memHome) Go(ctx context.Context, f func(context.Context)) { go f(ctx) }
 
 // memConn gives segments, one at a Read, then would block or ends. With answer it

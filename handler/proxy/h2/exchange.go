@@ -17,11 +17,13 @@ import (
 type stream struct {
 	// Immutable since Do.
 	client *Client
-	ctx    context.Context
-	home   link.Home
 	req    *message.Request
 	pool   *pool
-	waiter link.Waiter // of the handler
+
+	// Changed by Attach alone.
+	ctx    context.Context
+	home   link.Home
+	waiter link.Waiter // of the handler; written with conn.mu
 
 	// Owned by the handler.
 	now      time.Time
@@ -378,6 +380,18 @@ func (h *handle) Next() ([]byte, error) {
 		return nil, errClosed
 	}
 	return h.s.next()
+}
+
+// Attach: see message.Exchange.
+func (h *handle) Attach(ctx context.Context) {
+	if s := h.s; s != nil {
+		portable, _ := s.home.(*link.Portable)
+		s.ctx, s.home = ctx, link.HomeOf(ctx, portable)
+		w := s.home.Waiter(ctx)
+		s.conn.mu.Lock()
+		defer s.conn.mu.Unlock()
+		s.waiter = w
+	}
 }
 
 // Ready: see message.Exchange.

@@ -66,6 +66,9 @@ type Home interface {
 	Dial(ctx context.Context, network, address string) (Conn, error)
 	// Waiter makes a Waiter of the request of ctx.
 	Waiter(ctx context.Context) Waiter
+	// Lead lets others have the shard: the caller is about to block, and not in a wait
+	// of this package. Any goroutine of the handler.
+	Lead()
 	// Go runs f beside the request, on this home; ctx is what ends f's waits.
 	// The caller sees to it that f ends.
 	Go(ctx context.Context, f func(ctx context.Context))

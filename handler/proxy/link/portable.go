@@ -43,6 +43,9 @@ func (p *Portable) Waiter(ctx context.Context) Waiter {
 	return &portableWaiter{ctx: ctx, woken: make(chan struct{}, 1)}
 }
 
+// Lead: nobody waits for the caller here.
+func (p *Portable) Lead() {}
+
 // Go: see Home.
 func (p *Portable) Go(ctx context.Context, f func(context.Context)) { go f(ctx) }
 

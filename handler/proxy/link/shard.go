@@ -53,6 +53,9 @@ func (h *shardHome) Waiter(ctx context.Context) Waiter {
 	return w
 }
 
+// Lead: see Home.
+func (h *shardHome) Lead() { h.task().Lead() }
+
 // Go: see Home.
 func (h *shardHome) Go(ctx context.Context, f func(context.Context)) {
 	ok := h.task().Shard().Go(func(t *shard.Task) {

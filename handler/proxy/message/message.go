@@ -3,6 +3,7 @@
 package message
 
 import (
+	"context"
 	"io"
 	"time"
 
@@ -75,6 +76,9 @@ type Exchange interface {
 	// Next gives the next piece of the body, waiting for it; io.EOF at the
 	// end. The piece is valid until the next call. It is never empty.
 	Next() ([]byte, error)
+	// Attach moves the exchange to the request of ctx, on the same home: its waits end
+	// with ctx from then on. Called by who uses it next, when nobody else does any more.
+	Attach(ctx context.Context)
 	// Ready tells whether Next, or the end, is here without waiting.
 	Ready() bool
 	// Trailer is what came behind the body. Valid after io.EOF, until Close.

@@ -22,8 +22,9 @@
 //	e.Observe(now, upstream.Outcome{Kind: upstream.KindOf(status), Latency: latency})
 //
 // A retry adds e to a Tried, gives its place back, asks TryRetry, and picks again
-// with that; a hedge does the same without giving the first place back. Both stop
-// at any error of Pick.
+// with that; a hedge asks Hedge, and the first place is held meanwhile. Both stop at
+// any error. Of two attempts that loses which was not waited for: its outcome is
+// Abandoned, and its latency counts only where it is a peak.
 //
 // # What may be picked
 //

@@ -13,6 +13,8 @@ var (
 	ErrFull = errors.New("upstream: every endpoint is at its limit")
 	// ErrTried: all that are up were tried by this request.
 	ErrTried = errors.New("upstream: every endpoint was tried")
+	// ErrBudget: the budget of retries has nothing left for a hedge.
+	ErrBudget = errors.New("upstream: the budget of retries is empty")
 	// ErrQueueFull: as many as may wait do so already.
 	ErrQueueFull = errors.New("upstream: the queue is full")
 	// ErrQueueTimeout: no place came free in time.

@@ -152,10 +152,13 @@ type Retry struct {
 	Methods []string
 }
 
-// Hedge is a second attempt at a request that is late, beside the first. It takes
-// from the budget of retries, and only methods of Retry.Methods have one.
+// Hedge is a second attempt at a request that is late, beside the first and at
+// another endpoint; the first answer counts. It takes from the budget of retries, and
+// only methods of Retry.Methods have one, without content or with as little as is
+// kept for retries. A request has one at most, and it counts among its attempts.
 type Hedge struct {
-	// After is how long the first attempt may go without an answer. None.
+	// After is how long the first attempt may go without the head of an answer:
+	// more than most answers take, say the 95th percentile. None.
 	After time.Duration
 }
 

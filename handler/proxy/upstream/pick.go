@@ -69,6 +69,34 @@ func (g *Group) pick(v *view, t int64, key uint64, tried *Tried) (*Endpoint, err
 	return nil, ErrFull
 }
 
+// Hedge is Pick for a second attempt beside one that is late. It goes to an endpoint
+// that is up and none of tried, and takes from the budget of retries only when there
+// is one: ErrBudget, if that is empty. No ejected endpoint is its last resort, for
+// the first attempt may still be answered.
+func (g *Group) Hedge(now time.Time, key uint64, tried *Tried) (*Endpoint, error) {
+	t := g.since(now)
+	v := g.view.Load()
+	if t >= v.until {
+		v = g.refresh(t)
+	}
+	switch {
+	case len(v.members) == 0:
+		return nil, v.refuse
+	case g.waiting.Load() > 0: // they were here before
+		return nil, ErrFull
+	}
+	m := g.choose(v, t, key, tried)
+	switch {
+	case m == nil:
+		return nil, v.whyNone(tried)
+	case !g.budget.take(t, &v.set.Retry):
+		return nil, ErrBudget
+	case !m.Begin():
+		return nil, ErrFull // another request was faster
+	}
+	return m.Endpoint, nil
+}
+
 // choose is the policy. nil: every member is tried or full.
 func (g *Group) choose(v *view, t int64, key uint64, tried *Tried) *member {
 	switch {
