@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -284,4 +285,83 @@ func TestBodyLength(t *testing.T) {
 	servetest.Must(t, "afterwards", err)
 	servetest.Want(t, "taken for complete", <-complete, "/good")
 	servetest.Want(t, "more", len(complete), 0)
+}
+
+// TestExpect: content is held back until 100 (Continue), which package net/http says
+// when its handler reads; after a final answer it is not sent.
+func TestExpect(t *testing.T) {
+	o := server(t, false, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/refuse" {
+			w.WriteHeader(http.StatusExpectationFailed)
+			return
+		}
+		echo(w, r)
+	})
+	o.ExpectTimeout = -1
+	c := client(t, o)
+	for _, length := range []int64{100_000, -1} {
+		for path, status := range map[string]int{"/": 200, "/refuse": 417} {
+			text := strings.Repeat("x", 100_000)
+			body := &watched{r: strings.NewReader(text)}
+			r := get(path)
+			r.Method, r.Body, r.Length, r.Expect = "POST", body, length, true
+			got, echoed, _, err := ask(t.Context(), c, r)
+			servetest.Must(t, "exchange", err)
+			servetest.Want(t, "status", got, status)
+			servetest.Want(t, "the content was read", body.read.Load(), status == 200)
+			servetest.Want(t, "the echo is whole", echoed == text, status == 200)
+		}
+	}
+	servetest.Want(t, "connections", c.Idle(), 1)
+}
+
+// TestExpectHolds: not a byte of the content leaves before 100 (Continue), or before
+// the time for that is over.
+func TestExpectHolds(t *testing.T) {
+	for _, said := range []bool{true, false} {
+		t.Run(fmt.Sprint("continue ", said), func(t *testing.T) {
+			early := make(chan bool, 1)
+			o := scripted(t, func(p *peer) {
+				p.WriteSettings()
+				id, fields := p.head()
+				servetest.Want(t, "expect", fields["expect"], "100-continue")
+				if said {
+					p.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+					early <- p.data()
+					p.SetReadDeadline(time.Time{})
+					p.answer(id, false, ":status: 100")
+				}
+				if !p.data() {
+					return
+				}
+				p.answer(id, true, ":status: 204")
+			})
+			o.ExpectTimeout = -1
+			if !said {
+				o.ExpectTimeout = 50 * time.Millisecond
+			}
+			r := get("/")
+			r.Method, r.Body, r.Length, r.Expect = "POST", strings.NewReader("content"), 7, true
+			begin := time.Now()
+			status, _, _, err := ask(t.Context(), client(t, o), r)
+			servetest.Must(t, "exchange", err)
+			servetest.Want(t, "status", status, 204)
+			if said {
+				servetest.Want(t, "content before 100", <-early, false)
+			} else if d := time.Since(begin); d < 50*time.Millisecond {
+				t.Errorf("the content was held back for %v only", d)
+			}
+		})
+	}
+}
+
+// watched tells whether anybody has read.
+type watched struct {
+	r    io.Reader
+	read atomic.Bool
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	w.read.Store(true)
+	return w.r.Read(p)
 }

@@ -12,7 +12,7 @@
 // head has a pump, as in package h1.
 //
 //	Do -> acquire (acquire.go)  a connection with a stream to spare, or a new one
-//	   -> open (send.go)        HEADERS and a small body in one write
+//	   -> begin (send.go)       HEADERS and a small body in one write
 //	   -> await (exchange.go)   until the reader has the head of the final answer
 //	Next, Ready                 what the reader has buffered; credit goes back
 //	Close                       RST_STREAM unless both sides have ended
@@ -32,7 +32,6 @@
 //
 // # Limitations
 //
-//   - Expect: 100-continue is not sent on: the body is read at once.
 //   - No server push (it is switched off), no priorities.
 //   - A connection that died without a word is found when its streams time out.
 //

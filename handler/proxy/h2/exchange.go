@@ -34,6 +34,7 @@ type stream struct {
 	cur      *bufpool.Buffer // the piece that Next has given
 	pump     *pump
 	sentAt   time.Time
+	holding  bool // the body waits for 100 (Continue)
 	over     bool
 
 	// conn.mu guards the following.
@@ -48,6 +49,7 @@ type stream struct {
 	bodiless bool
 	heads    int // bytes of header blocks
 	infos    int
+	goOn     bool         // 100 (Continue) has come
 	interims []answerHead // not told yet
 	resp     message.Response
 	got      int64           // of the content
@@ -69,6 +71,7 @@ func (s *stream) run() *message.Error {
 	if e := s.check(); e != nil {
 		return e
 	}
+	s.holding = r.Expect && r.Body != nil && r.Length != 0
 	if e := s.readSmall(); e != nil {
 		return e
 	}
@@ -96,7 +99,7 @@ func (s *stream) run() *message.Error {
 		}
 	}
 	s.sentAt = time.Now()
-	if r.Body != nil && s.pumpNeeded() {
+	if r.Body != nil && !s.holding && s.pumpNeeded() {
 		s.startPump()
 	}
 	return s.await()
@@ -123,7 +126,7 @@ func (s *stream) check() *message.Error {
 // readSmall reads a small body of known length, before a connection is taken.
 func (s *stream) readSmall() *message.Error {
 	r := s.req
-	if r.Body == nil || r.Length < 0 || r.Length > smallBody || r.Trailer != nil {
+	if r.Body == nil || r.Length < 0 || r.Length > smallBody || r.Trailer != nil || s.holding {
 		return nil
 	}
 	s.smallBuf = bufpool.Get(int(r.Length))
@@ -151,7 +154,7 @@ func (s *stream) await() *message.Error {
 		c.mu.Lock()
 		told := s.interims
 		s.interims = nil
-		err, final := s.err, s.final
+		err, final, goOn := s.err, s.final, s.goOn
 		c.mu.Unlock()
 		for i := range told {
 			s.req.Informational(told[i].status, told[i].fields)
@@ -160,17 +163,35 @@ func (s *stream) await() *message.Error {
 		case err != nil:
 			return err
 		case final:
-			s.resp.Received = time.Now()
+			s.resp.Received = time.Now() // a body held back is not sent any more
 			return nil
+		case goOn && s.holding:
+			s.release()
 		}
-		if e := s.wait(s.headDeadline(), message.HeadTimeout); e != nil {
+		e := s.wait(s.headDeadline(), message.HeadTimeout)
+		switch {
+		case e == nil:
+		case e.Kind == message.HeadTimeout && s.holding && s.client.opts.ExpectTimeout > 0:
+			s.release() // RFC 9110 §10.1.1: a client does not wait for ever
+		default:
 			return e
 		}
 	}
 }
 
+// release sends the body that was held back.
+func (s *stream) release() {
+	s.holding = false
+	if s.pumpNeeded() { // or the upstream has reset the stream
+		s.startPump()
+	}
+}
+
 // headDeadline counts from when the request was sent whole.
 func (s *stream) headDeadline() time.Time {
+	if expect := s.client.opts.ExpectTimeout; s.holding && expect > 0 {
+		return s.sentAt.Add(expect)
+	}
 	if s.req.HeadTimeout <= 0 {
 		return time.Time{}
 	}

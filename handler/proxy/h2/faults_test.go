@@ -66,6 +66,37 @@ func (p *peer) request() uint32 {
 	}
 }
 
+// head is request, with the fields.
+func (p *peer) head() (id uint32, fields map[string]string) {
+	p.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	for {
+		f, err := p.ReadFrame()
+		if err != nil {
+			return 0, nil
+		}
+		if h, ok := f.(*xhttp2.MetaHeadersFrame); ok {
+			fields = make(map[string]string)
+			for _, f := range h.Fields {
+				fields[f.Name] = f.Value
+			}
+			return h.StreamID, fields
+		}
+	}
+}
+
+// data reads frames until one with content comes; false: none does.
+func (p *peer) data() bool {
+	for {
+		f, err := p.ReadFrame()
+		if err != nil {
+			return false
+		}
+		if _, ok := f.(*xhttp2.DataFrame); ok {
+			return true
+		}
+	}
+}
+
 // block encodes fields, as "name: value".
 func (p *peer) block(fields ...string) []byte {
 	p.buf.Reset()

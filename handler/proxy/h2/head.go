@@ -127,7 +127,10 @@ func (s *stream) onInterim(h *answerHead, end bool) {
 		s.refuse(&message.Error{Kind: message.Malformed, Err: errors.New("an informational answer ends the stream (RFC 9113 §8.1)")})
 	case s.infos > maxInformational:
 		s.refuse(&message.Error{Kind: message.HeadTooLarge, Err: errManyInfo})
-	case h.status != http.StatusContinue && s.req.Informational != nil:
+	case h.status == http.StatusContinue:
+		s.goOn = true
+		s.wake()
+	case s.req.Informational != nil:
 		s.interims = append(s.interims, *h)
 		s.wake()
 	}

@@ -20,6 +20,9 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// HandshakeTimeout bounds the TLS handshake. If zero, 5 s. If negative, none.
 	HandshakeTimeout time.Duration
+	// ExpectTimeout is how long a body is held back for 100 (Continue). If zero, 1 s.
+	// If negative, for ever.
+	ExpectTimeout time.Duration
 	// IdleTimeout is how long a connection without streams is kept, by Sweep. If
 	// zero, 60 s. If negative, for ever.
 	IdleTimeout time.Duration
@@ -44,6 +47,7 @@ type Options struct {
 const (
 	defaultConnectTimeout   = 3 * time.Second  // fast fail-over
 	defaultHandshakeTimeout = 5 * time.Second  // of TLS
+	defaultExpectTimeout    = time.Second      // as in package h1 (TestExpect)
 	defaultIdleTimeout      = 60 * time.Second // below what upstreams commonly keep
 	defaultMaxAge           = time.Hour        // rebalances after scaling
 	defaultMaxStreams       = 100
@@ -102,6 +106,7 @@ func (o Options) withDefaults() Options {
 	}
 	set(&o.ConnectTimeout, defaultConnectTimeout)
 	set(&o.HandshakeTimeout, defaultHandshakeTimeout)
+	set(&o.ExpectTimeout, defaultExpectTimeout)
 	set(&o.IdleTimeout, defaultIdleTimeout)
 	set(&o.MaxAge, defaultMaxAge)
 	if o.MaxStreams <= 0 {

@@ -94,6 +94,9 @@ func (s *stream) appendHead(b []byte) []byte {
 			b = enc.AppendField(b, str(f.Name), str(semantics.TrimOWS(f.Value)))
 		}
 	}
+	if s.holding {
+		b = enc.AppendField(b, "expect", "100-continue")
+	}
 	if r.TETrailers {
 		b = enc.AppendField(b, "te", "trailers")
 	}
