@@ -42,9 +42,10 @@ type conn struct {
 	sendWin   int // of the connection
 	streamWin int // the peer's SETTINGS_INITIAL_WINDOW_SIZE
 	maxFrame  int
-	maxOpen   int  // streams that the peer takes
-	connect   bool // it takes extended CONNECT
-	settled   bool // its SETTINGS have come
+	maxOpen   int           // streams that the peer takes
+	connect   bool          // it takes extended CONNECT
+	settled   bool          // its SETTINGS have come
+	settling  []link.Waiter // of streams that wait for them
 
 	// Receiving.
 	credit  int // consumed, and not given back yet
@@ -114,6 +115,7 @@ func (c *conn) end(why error) {
 	c.dead = why
 	c.retired = true
 	c.link.Close() // the reader comes out, and tidies up
+	c.wakeSettling()
 	for _, s := range c.streams {
 		s.fail(s.lost(why))
 	}

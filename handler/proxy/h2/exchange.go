@@ -90,8 +90,11 @@ func (s *stream) run() *message.Error {
 		if s.waiter == nil {
 			s.waiter = s.home.Waiter(s.ctx)
 		}
-		var e *message.Error
-		if sent, e = s.begin(); e != nil {
+		e := s.awaitSettings()
+		if e == nil {
+			sent, e = s.begin()
+		}
+		if e != nil {
 			return e
 		}
 		if !sent {

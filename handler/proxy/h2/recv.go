@@ -258,6 +258,15 @@ func (c *conn) onSettings(h frame.Header, p []byte) {
 	c.control++
 	c.out = frame.AppendSettingsAck(c.out)
 	c.wakeSenders()
+	c.wakeSettling()
+}
+
+// wakeSettling tells who waits for SETTINGS. mu is held.
+func (c *conn) wakeSettling() {
+	for _, w := range c.settling {
+		w.Wake()
+	}
+	c.settling = nil
 }
 
 // resize changes the windows of all streams (RFC 9113 §6.9.2).

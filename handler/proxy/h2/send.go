@@ -45,7 +45,7 @@ func (s *stream) begin() (sent bool, e *message.Error) {
 	if c.dead != nil || c.goneAway || c.next > lastID {
 		return false, nil
 	}
-	if s.req.Protocol != "" && !c.connect && c.settled {
+	if s.req.Protocol != "" && !c.connect {
 		return false, local(errNoConnect)
 	}
 	s.id = c.next
@@ -69,6 +69,40 @@ func (s *stream) begin() (sent bool, e *message.Error) {
 	}
 	c.flush()
 	return true, nil
+}
+
+// awaitSettings waits for the upstream's SETTINGS, where the request needs what they
+// may allow: RFC 8441 §3: :protocol is not sent before. The time for connecting bounds
+// it, for it is the rest of that.
+func (s *stream) awaitSettings() *message.Error {
+	if s.req.Protocol == "" {
+		return nil
+	}
+	c := s.conn
+	var until time.Time
+	if d := s.client.opts.ConnectTimeout; d > 0 {
+		until = time.Now().Add(d)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.settled && c.dead == nil {
+		c.settling = append(c.settling, s.waiter)
+		c.flush() // the preface, which an upstream may wait for
+		if c.settled || c.dead != nil {
+			break // meanwhile: the lock was given up
+		}
+		c.mu.Unlock()
+		err := s.waiter.Wait(until)
+		c.mu.Lock()
+		switch {
+		case err == nil:
+		case s.ctx.Err() == nil && isTimeout(err):
+			return &message.Error{Kind: message.ConnectTimeout, Unsent: true, Err: err}
+		default:
+			return &message.Error{Kind: message.Cancelled, Unsent: true, Err: err}
+		}
+	}
+	return nil
 }
 
 // str is b as a string that the encoder only reads; it copies what it keeps.
