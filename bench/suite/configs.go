@@ -23,7 +23,7 @@ func configs() string {
 	var b strings.Builder
 	for _, t := range Targets() {
 		fmt.Fprintf(&b, "<details><summary>%s</summary>\n", t.Name)
-		var first []string
+		var seen shownBefore
 		for _, s := range shown {
 			w := works[slices.IndexFunc(works, func(w Work) bool { return w.Name == s.work })]
 			if t.Name == "fasthttp" { // HTTP/1.1 alone
@@ -36,12 +36,12 @@ func configs() string {
 			if l == nil {
 				continue
 			}
-			b.WriteString(l.show(s.title, &first))
+			b.WriteString(l.show(s.title, &seen))
 		}
 		b.WriteString("\n</details>\n")
 	}
 	b.WriteString("<details><summary>the origin of proxies, on the generator's core</summary>\n")
-	b.WriteString(nginxOrigin("SITE", "nginx", 8000).show("nginx", new([]string)))
+	b.WriteString(nginxOrigin("SITE", "nginx", 8000).show("nginx", new(shownBefore)))
 	b.WriteString("\n</details>\n<details><summary>the generator, work by work</summary>\n\n```sh\n")
 	for _, w := range works {
 		if w.Kind != Idle {
@@ -53,19 +53,32 @@ func configs() string {
 	return b.String()
 }
 
+// shownBefore is what stands there already of a server.
+type shownBefore struct {
+	command string
+	lines   []string // of its first file
+}
+
 // show tells a launch; of its files, once one was shown, the lines that differ.
-func (l *launch) show(title string, first *[]string) string {
+func (l *launch) show(title string, seen *shownBefore) string {
 	var b strings.Builder
 	command := strings.Join(append(slices.Clone(l.env), quoted(l.args)...), " ")
-	fmt.Fprintf(&b, "\n%s:\n\n```sh\n%s\n```\n", title, command)
+	fmt.Fprintf(&b, "\n%s:\n", title)
+	if command != seen.command {
+		seen.command = command
+		fmt.Fprintf(&b, "\n```sh\n%s\n```\n", command)
+	}
 	for _, f := range l.files {
-		lines := strings.Split(strings.TrimSpace(f.text), "\n")
+		var lines []string
+		for line := range strings.Lines(strings.TrimSpace(f.text)) {
+			lines = append(lines, strings.TrimRight(line, " \n"))
+		}
 		what := f.name
-		if len(*first) > 0 {
-			lines = slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return slices.Contains(*first, line) })
+		if len(seen.lines) > 0 {
+			lines = slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return slices.Contains(seen.lines, line) })
 			what += ", its other lines"
 		} else {
-			*first = lines
+			seen.lines = slices.Clone(lines)
 		}
 		for i, line := range lines {
 			if len(line) > longest {

@@ -152,3 +152,17 @@ func TestWorks(t *testing.T) {
 		}
 	}
 }
+
+func TestLosses(t *testing.T) {
+	r := constructed()
+	if got := r.losses(); got != "No server is cheaper than penstock by more than 3 % in any work.\n" {
+		t.Error(got)
+	}
+	for round := range 3 {
+		r.Runs = append(r.Runs, Run{Work: "h1", Target: "h2o", Round: round, Micros: 2}, Run{Work: "h1", Target: "caddy", Round: round, Micros: 4})
+	}
+	r.Targets = append(r.Targets, "caddy")
+	if got := r.losses(); !strings.Contains(got, "| keep-alive (`h1`) | h2o (0.45) | caddy (0.91) |\n") || strings.Contains(got, "idle") || strings.Contains(got, "nginx") {
+		t.Error(got)
+	}
+}

@@ -5,7 +5,7 @@ import "fmt"
 // The Go peers of bench/targets have the same flags.
 
 // startPeer is a peer's launch by those flags.
-func startPeer(p *place, more ...string) *launch {
+func startPeer(p *place) *launch {
 	args := []string{
 		p.binary, "-listen", fmt.Sprint("127.0.0.1:", p.clear), "-tls-listen", fmt.Sprint("127.0.0.1:", p.tls),
 		"-cert", p.path("cert.pem"), "-key", p.path("key.pem"),
@@ -22,7 +22,7 @@ func startPeer(p *place, more ...string) *launch {
 			args = append(args, "-body-size", fmt.Sprint(p.work.Answer))
 		}
 	}
-	return &launch{args: append(args, more...)}
+	return &launch{args: args}
 }
 
 // startNetHTTP is net/http's server.

@@ -35,7 +35,7 @@ func Charts() (names []string) {
 // Tables are the parts of BENCHMARKS.md that are made of r and of releases before
 // it, by the name of their markers.
 func (r *Result) Tables(releases []Release) map[string]string {
-	out := map[string]string{"environment": r.environment(), "history": r.history(releases), "configs": configs()}
+	out := map[string]string{"environment": r.environment(), "losses": r.losses(), "history": r.history(releases), "configs": configs()}
 	for _, s := range sections {
 		if t := r.table(s); t != "" {
 			out[s.name] = t
