@@ -133,6 +133,9 @@ const good = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
 // cut is the wanted status of an answer that must not look whole.
 const cut = -1
 
+// standsStill is the fault that IdleTimeout ends.
+const standsStill = "body stands still"
+
 // faults are those of rules U-1 to U-4. All must show: an answer of our own with the
 // status, or a cut.
 var faults = []struct {
@@ -167,7 +170,7 @@ var faults = []struct {
 	{"no head in time", stay(""), 504, ""},
 	{"half a head in time", stay("HTTP/1.1 200"), 504, ""},
 	{"head by the byte", slowly("HTTP/1.1 200 OK\r\nX-Long: " + strings.Repeat("x", 1000)), 504, ""},
-	{"body stands still", stay("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ngood"), cut, ""},
+	{standsStill, stay("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ngood"), cut, ""},
 	{"huge head", stay("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 70<<10)), 502, ""},
 	{"many fields", stay("HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 5000) + "\r\n"), 502, ""},
 	{"many informational", stay(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 6) + good), 502, ""},
@@ -202,7 +205,14 @@ func TestFaults(t *testing.T) {
 							u = newFaulty(t, fault.script)
 							addr = u.addr
 						}
-						s := newService(t, short(), "http://"+addr)
+						o := unhurried()
+						switch {
+						case fault.status == 504:
+							o.HeadTimeout = short
+						case fault.name == standsStill:
+							o.IdleTimeout = short
+						}
+						s := newService(t, o, "http://"+addr)
 						h.set(newProxy(t, proxy.Options{Service: s}))
 						var body io.Reader
 						if method == "POST" {
@@ -250,7 +260,7 @@ func TestHead(t *testing.T) {
 	})
 	for _, f := range forms {
 		t.Run(f.name, func(t *testing.T) {
-			url, client := f.serveFront(t, newProxy(t, proxy.Options{Service: newService(t, short(), "http://"+u.addr)}))
+			url, client := f.serveFront(t, newProxy(t, proxy.Options{Service: newService(t, unhurried(), "http://"+u.addr)}))
 			a := do(t.Context(), client, "HEAD", url+"/", nil)
 			if a.err != nil || a.status != 200 || a.header.Get("Content-Length") != "4" || a.body != "" {
 				t.Errorf("got %+v", a)
@@ -267,7 +277,7 @@ func TestBlackHole(t *testing.T) {
 	defer l.Close()
 	// A listener that accepts nothing completes connections; one that is full does
 	// not, but fills up differently on each system. So the reserved address is asked.
-	s := short()
+	s := unhurried()
 	s.ConnectTimeout = 100 * time.Millisecond
 	f := forms[0]
 	url, client := f.serveFront(t, newProxy(t, proxy.Options{Service: newService(t, s, "http://192.0.2.1:9")}))
@@ -293,7 +303,7 @@ func TestEarlyAnswer(t *testing.T) {
 	for _, f := range forms {
 		t.Run(f.name, func(t *testing.T) {
 			servetest.CheckLeaks(t)
-			url, client := f.serveFront(t, newProxy(t, proxy.Options{Service: newService(t, short(), "http://"+u.addr)}))
+			url, client := f.serveFront(t, newProxy(t, proxy.Options{Service: newService(t, unhurried(), "http://"+u.addr)}))
 			pr, pw := io.Pipe()
 			go func() {
 				for {
@@ -348,7 +358,7 @@ func TestClientLeaves(t *testing.T) {
 // TestFailureLogIsBounded: an upstream that is gone does not fill the log.
 func TestFailureLogIsBounded(t *testing.T) {
 	var b lockedBuffer
-	s := newService(t, short(), "http://127.0.0.1:1")
+	s := newService(t, unhurried(), "http://127.0.0.1:1")
 	p, err := proxy.New(proxy.Options{Service: s, ErrorLog: b.logger()})
 	servetest.Must(t, "proxy", err)
 	url, client := forms[0].serveFront(t, p)

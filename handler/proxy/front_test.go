@@ -58,8 +58,7 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // client of its protocol.
 func (f form) serveFront(t testing.TB, h http.Handler) (url string, client *http.Client) {
 	t.Helper()
-	cert, pool := testCertificate()
-	trust := &tls.Config{RootCAs: pool, ServerName: "localhost"}
+	cert, _ := testCertificate()
 	opts := f.opts
 	opts.ErrorLog = quiet()
 	s := &serve.Server{Handler: h, Options: opts, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
@@ -75,9 +74,7 @@ func (f form) serveFront(t testing.TB, h http.Handler) (url string, client *http
 		servetest.Must(t, "bind", err)
 		go func() { ended <- s.ServeHTTP3(g, "", "") }()
 		t.Cleanup(stop)
-		tr := &http3.Transport{TLSClientConfig: trust, DisableCompression: true}
-		t.Cleanup(func() { tr.Close() })
-		return "https://" + g.Addr().String(), &http.Client{Transport: tr}
+		return "https://" + g.Addr().String(), f.newClient(t)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	servetest.Must(t, "listen", err)
@@ -89,17 +86,29 @@ func (f form) serveFront(t testing.TB, h http.Handler) (url string, client *http
 		}
 	}()
 	t.Cleanup(stop)
+	url = "http://"
+	if f.secure {
+		url = "https://"
+	}
+	return url + l.Addr().String(), f.newClient(t)
+}
+
+// newClient is a client of the form's protocol, with connections of its own.
+func (f form) newClient(t testing.TB) *http.Client {
+	_, pool := testCertificate()
+	trust := &tls.Config{RootCAs: pool, ServerName: "localhost"}
+	if f.major == 3 {
+		tr := &http3.Transport{TLSClientConfig: trust, DisableCompression: true}
+		t.Cleanup(func() { tr.Close() })
+		return &http.Client{Transport: tr}
+	}
 	p := new(http.Protocols)
 	p.SetHTTP1(f.major == 1)
 	p.SetHTTP2(f.major == 2 && f.secure)
 	p.SetUnencryptedHTTP2(f.major == 2 && !f.secure)
 	tr := &http.Transport{TLSClientConfig: trust, Protocols: p, DisableCompression: true, MaxIdleConnsPerHost: 100}
 	t.Cleanup(tr.CloseIdleConnections)
-	url = "http://"
-	if f.secure {
-		url = "https://"
-	}
-	return url + l.Addr().String(), &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // newService makes a service of the targets, which ends with the test.
@@ -122,16 +131,21 @@ func newProxy(t testing.TB, o proxy.Options) *proxy.Proxy {
 	return p
 }
 
-// short are limits that a test can wait for.
-func short() proxy.ServiceOptions {
+// unhurried are limits that a loaded machine does not reach, without retries.
+func unhurried() proxy.ServiceOptions {
+	const never = time.Minute
 	return proxy.ServiceOptions{
 		Options: upstream.Options{
-			ConnectTimeout: 300 * time.Millisecond, HeadTimeout: 300 * time.Millisecond,
+			ConnectTimeout: never, HeadTimeout: never,
 			Eject: upstream.Eject{After: -1}, Retry: upstream.Retry{Attempts: -1},
 		},
-		IdleTimeout: 300 * time.Millisecond,
+		IdleTimeout: never,
 	}
 }
+
+// short is a limit that a test waits for. It must be the only one: on a loaded
+// machine the others run out as well.
+const short = 300 * time.Millisecond
 
 // answer is what a client has got.
 type answer struct {

@@ -104,7 +104,7 @@ func TestGRPC(t *testing.T) {
 			servetest.Want(t, "deadline exceeded", fmt.Sprint(res.StatusCode, " ", res.Header.Get("Grpc-Status")), "200 4")
 		})
 		t.Run(f.name+" nobody there", func(t *testing.T) {
-			url, client := f.serveFront(t, newProxy(t, proxy.Options{Service: newService(t, short(), "h2c://127.0.0.1:1")}))
+			url, client := f.serveFront(t, newProxy(t, proxy.Options{Service: newService(t, unhurried(), "h2c://127.0.0.1:1")}))
 			res, err := client.Do(grpcRequest(t.Context(), url+"/echo", strings.NewReader("x")))
 			servetest.Must(t, "unavailable", err)
 			res.Body.Close()

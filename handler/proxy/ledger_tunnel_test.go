@@ -253,7 +253,14 @@ func (l *ledgerClient) tunnel(kind, nonce string, n int, want outcome) string {
 	if kind == "ok" && l.form.major > 1 {
 		want.status = http.StatusBadGateway // as 200 it would say that the tunnel is there
 	}
-	g, err := l.open(l.t.Context(), w)
+	open := l.open
+	if kind == "vanish" {
+		open = l.openLeaving
+	}
+	g, err := open(l.t.Context(), w)
+	if calmed(err) {
+		return "failed"
+	}
 	if err != nil || g.status != want.status {
 		l.t.Errorf("%s: %s %s: got %d and %v, want %d", l.form.name, kind, nonce, g.status, err, want.status)
 		return "failed"
@@ -268,7 +275,11 @@ func (l *ledgerClient) tunnel(kind, nonce string, n int, want outcome) string {
 		return "right"
 	}
 	defer g.close()
-	if err := g.converse(kind, nonce, first); err != nil {
+	err = g.converse(kind, nonce, first)
+	if calmed(err) {
+		return "failed"
+	}
+	if err != nil {
 		l.t.Errorf("%s: %s %s: %v", l.form.name, kind, nonce, err)
 	}
 	return "right"

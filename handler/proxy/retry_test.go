@@ -17,26 +17,28 @@ import (
 
 // retrying are options with retries that never run out, and turns in order.
 func retrying() proxy.ServiceOptions {
-	o := short()
+	o := unhurried()
 	o.Balance = upstream.RoundRobin
 	o.Retry = upstream.Retry{Attempts: 2, PerSecond: 1000}
 	return o
 }
 
+// echoBody answers with the content that came last.
+func echoBody(f *faulty, c net.Conn, r *bufio.Reader, head string) bool {
+	f.readBody(r, head)
+	f.mu.Lock()
+	body := "none"
+	if n := len(f.bodies); n > 0 {
+		body = f.bodies[n-1]
+	}
+	f.mu.Unlock()
+	fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	return true
+}
+
 // TestRetries: what may go to another upstream does, whole and once more; what may
 // not is told as it failed.
 func TestRetries(t *testing.T) {
-	echo := func(f *faulty, c net.Conn, r *bufio.Reader, head string) bool {
-		f.readBody(r, head)
-		f.mu.Lock()
-		body := "none"
-		if n := len(f.bodies); n > 0 {
-			body = f.bodies[n-1]
-		}
-		f.mu.Unlock()
-		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-		return true
-	}
 	for _, c := range []struct {
 		name   string
 		bad    script // nil: nobody listens
@@ -60,35 +62,46 @@ func TestRetries(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, f := range forms {
-				addr := "127.0.0.1:1"
-				if c.bad != nil {
-					addr = newFaulty(t, c.bad).addr
-				}
-				good := newFaulty(t, echo)
-				s := newService(t, retrying(), "http://"+addr, "http://"+good.addr)
-				url, client := f.serveFront(t, newProxy(t, proxy.Options{Service: s}))
-				// Round robin begins with either: one of two meets the bad one first.
-				statuses := make(map[int]int)
-				text := strings.Repeat("x", c.body)
-				for range 2 {
-					var body io.Reader
-					if c.body > 0 {
-						body = strings.NewReader(text)
-					}
-					a := do(t.Context(), client, c.method, url+"/", body)
-					if a.err != nil {
-						t.Fatalf("%s: %v", f.name, a.err)
-					}
-					statuses[a.status]++
-					if a.status == 200 && c.body > 0 && a.body != text {
-						t.Errorf("%s: %d bytes came, want %d", f.name, len(a.body), c.body)
-					}
-				}
-				if c.status == 200 && statuses[200] != 2 || c.status != 200 && statuses[c.status] != 1 {
-					t.Errorf("%s: statuses %v, want %d", f.name, statuses, c.status)
-				}
+				t.Run(f.name, func(t *testing.T) {
+					t.Parallel()
+					testRetry(t, f, c.bad, c.method, c.body, c.status)
+				})
 			}
 		})
+	}
+}
+
+func testRetry(t *testing.T, f form, bad script, method string, size, status int) {
+	good := newFaulty(t, echoBody)
+	addr := "127.0.0.1:1"
+	if bad != nil {
+		addr = newFaulty(t, bad).addr
+	}
+	o := retrying()
+	if strings.Contains(t.Name(), "in_time") {
+		o.HeadTimeout = 2 * time.Second // in which the good one must answer
+	}
+	s := newService(t, o, "http://"+addr, "http://"+good.addr)
+	url, client := f.serveFront(t, newProxy(t, proxy.Options{Service: s}))
+	// Round robin begins with either: one of two meets the bad one first.
+	statuses := make(map[int]int)
+	text := strings.Repeat("x", size)
+	for range 2 {
+		var body io.Reader
+		if size > 0 {
+			body = strings.NewReader(text)
+		}
+		a := do(t.Context(), client, method, url+"/", body)
+		if a.err != nil {
+			t.Fatal(a.err)
+		}
+		statuses[a.status]++
+		if a.status == 200 && size > 0 && a.body != text {
+			t.Errorf("%d bytes came, want %d", len(a.body), size)
+		}
+	}
+	if status == 200 && statuses[200] != 2 || status != 200 && statuses[status] != 1 {
+		t.Errorf("statuses %v, want %d", statuses, status)
 	}
 }
 
@@ -103,7 +116,7 @@ func TestStaleConnection(t *testing.T) {
 		io.WriteString(c, good)
 		return true
 	})
-	o := short() // no retries
+	o := unhurried() // no retries
 	for _, f := range forms {
 		t.Run(f.name, func(t *testing.T) {
 			asked.Store(0)

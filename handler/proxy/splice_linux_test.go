@@ -168,8 +168,10 @@ func TestLongAnswerFaults(t *testing.T) {
 		}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := short()
-			o.IdleTimeout = 300 * time.Millisecond
+			o := unhurried()
+			if tt.name == "silent in the middle" {
+				o.IdleTimeout = short
+			}
 			p := newProxy(t, proxy.Options{Service: newService(t, o, raw(t, tt.upstream))})
 			front, client := forms[0].serveFront(t, p)
 			for range 3 {
@@ -201,7 +203,7 @@ func TestLongAnswerCancel(t *testing.T) {
 			}
 		}
 	})
-	p := newProxy(t, proxy.Options{Service: newService(t, short(), origin)})
+	p := newProxy(t, proxy.Options{Service: newService(t, unhurried(), origin)})
 	front, client := forms[0].serveFront(t, p)
 	before := 0
 	for i := range 20 {

@@ -18,7 +18,7 @@ func TestTimedRequests(t *testing.T) {
 	url := "h2c://" + plainH2(t)
 	for _, f := range []form{forms[0], forms[4]} {
 		t.Run(f.name, func(t *testing.T) {
-			s := newService(t, short(), url)
+			s := newService(t, unhurried(), url)
 			front, client := f.serveFront(t, newProxy(t, proxy.Options{Service: s, RequestTimeout: 10 * time.Second}))
 			var wg sync.WaitGroup
 			for range 16 {

@@ -159,7 +159,7 @@ func runHere(args ...string) (code int, stdout, stderr string) {
 	stop := make(chan struct{})
 	close(stop)
 	root := NewServerCommand(stop)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // never nil: cobra would take the test binary's own
 	root.SetOut(&out)
 	root.SetErr(&errs)
 	code = Execute(root)
