@@ -52,6 +52,7 @@ type conn struct {
 	inFlight int
 	queued   bool // in worker.ready
 	unread   bool // in worker.again
+	toEnd    bool // the peer has ended its side: to be read up to there
 
 	answers int64 // on this connection
 	backoff time.Duration
@@ -79,7 +80,7 @@ func (c *conn) room() int {
 
 // connect begins to make the connection.
 func (c *conn) connect(now int64) {
-	c.since, c.state, c.answers = now, connConnecting, 0
+	c.since, c.state, c.answers, c.toEnd = now, connConnecting, 0, false
 	if err := c.socket.connect(c); err != nil {
 		c.lost(failure{ErrorConnect, err})
 		return
@@ -172,7 +173,7 @@ func (c *conn) readable() {
 			c.readFailed(err)
 			return
 		}
-		if n < len(c.w.buf) && c.tls == nil {
+		if n < len(c.w.buf) && c.tls == nil && !c.toEnd {
 			c.settle() // the socket is empty: the next event tells of more
 			return
 		}

@@ -58,7 +58,7 @@ func (l *tlsLink) Read(b []byte) (int, error) {
 	}
 	for {
 		n, err := l.c.socket.receive(b)
-		l.drained = n < len(b) && err == nil && l.yield == nil
+		l.drained = n < len(b) && err == nil && l.yield == nil && !l.c.toEnd
 		if err != errWouldBlock || l.yield == nil {
 			return n, err
 		}
