@@ -213,6 +213,7 @@ func (b *body) wait() error {
 	defer c.mu.Unlock()
 	switch {
 	case b.err != nil || b.n > 0: // it came just now
+	case b.deadline(time.Now()).IsZero(): // the answer has begun meanwhile
 	case c.starved():
 		b.begun = time.Now() // its neighbours had the credit: it is not the peer who is slow
 	default:

@@ -386,6 +386,26 @@ func TestBodyRate(t *testing.T) {
 		c.wantAnswer("50 s", 1, 408, "")
 		n.want(t, "the handler", "12000 bytes, 50s, timeout true")
 	})
+	script(t, "S-2 the answer begins while it is waited for", func(t *testing.T, fm form) {
+		var n notes
+		c := connect(t, fm, func(w http.ResponseWriter, r *http.Request) {
+			read := make(chan struct{})
+			go func() {
+				defer close(read)
+				timeoutOf(t, &n)(w, r)
+			}()
+			time.Sleep(time.Second)
+			w.WriteHeader(200)
+			_ = http.NewResponseController(w).Flush()
+			<-read
+		})
+		c.post(1, "/")
+		c.data(1, "x")
+		time.Sleep(5 * time.Minute)
+		c.dataEnd(1, "y")
+		c.wantAnswer("they converse", 1, 200, "")
+		n.want(t, "the handler", "2 bytes, 5m0s, timeout false")
+	})
 	script(t, "S-2 the grace", func(t *testing.T, fm form) {
 		var n notes
 		c := upload(t, fm, &n, 1, 10)

@@ -37,7 +37,7 @@ func (a *arrival) Read(p []byte) (int, error) {
 			if own := b.deadline.Load(); own != 0 && time.Now().UnixNano() >= own {
 				return 0, os.ErrDeadlineExceeded
 			}
-			if rule && !time.Now().Before(due) {
+			if _, still := b.due(time.Now()); rule && still && !time.Now().Before(due) { // or the answer has begun meanwhile
 				s.c.srv.cfg.Counters.TimedOut.Add(1)
 				return 0, errTimeout
 			}
