@@ -26,7 +26,7 @@ const statusClientLeft = 499
 // status is the answer to the client, and the reason for log and metric.
 func (f *failure) status(ctx context.Context) (status int, reason string) {
 	switch ended := ctx.Err(); {
-	case errors.Is(ended, context.DeadlineExceeded):
+	case errors.Is(ended, context.DeadlineExceeded), ended == nil && overdue(ctx):
 		return http.StatusGatewayTimeout, "request timeout"
 	case ended != nil:
 		return statusClientLeft, message.Cancelled.String()
@@ -56,6 +56,13 @@ func (f *failure) status(ctx context.Context) (status int, reason string) {
 		status = http.StatusBadGateway
 	}
 	return status, f.Kind.String()
+}
+
+// overdue tells whether the time of a request is over though its timer has not said
+// so: an upstream that keeps the same deadline, as gRPC's do, may be the first.
+func overdue(ctx context.Context) bool {
+	d, ok := ctx.Deadline()
+	return ok && !time.Now().Before(d)
 }
 
 // fail answers for an upstream that has not.
