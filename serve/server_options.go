@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/penstock-edge/penstock/listener"
@@ -129,6 +130,9 @@ type ServerOptions struct {
 	// upstream through handler/proxy then costs no goroutine's wake-up. It costs
 	// each request 0.1 us: set it where most requests are proxied.
 	Tasks bool
+	// TaskSwitch, while it is true, is Tasks from the next request on: what is served
+	// may change. If nil, Tasks counts alone.
+	TaskSwitch *atomic.Bool
 
 	// TLSPolicy tells which hosts may be asked for on a TLS connection, by the
 	// server name of its handshake; others are answered 421, over every version
@@ -229,6 +233,7 @@ func (o *ServerOptions) h1Config(h http.Handler, face *http.Server, date *semant
 		MaxBodyBytes:    max(0, o.MaxBodyBytes),
 		Recycle:         o.RecycleRequests,
 		Tasks:           o.Tasks,
+		TaskSwitch:      o.TaskSwitch,
 		Date:            date,
 		ErrorLog:        o.log(),
 	})
@@ -291,6 +296,7 @@ func (o *ServerOptions) h2Config(h http.Handler, face *http.Server, date *semant
 		PingTimeout:      o.PingTimeout,
 		Recycle:          o.RecycleRequests,
 		Tasks:            o.Tasks,
+		TaskSwitch:       o.TaskSwitch,
 		Date:             date,
 		ErrorLog:         o.log(),
 	})

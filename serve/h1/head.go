@@ -78,7 +78,7 @@ func (c *Conn) serve(x *exchange) bool {
 	x.begin(c)
 	c.enter(stateHandler)
 	c.cur.Store(x)
-	if c.cfg.Tasks && !c.blocks {
+	if !c.blocks && c.cfg.tasks() {
 		return c.stepTask(x, c.host.RunTask)
 	}
 	return c.served(x, c.runHandler(x))

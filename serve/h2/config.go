@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/penstock-edge/penstock/serve/semantics"
@@ -50,6 +51,8 @@ type Config struct {
 	// upstream, its connection and all others go on, without a goroutine of Go's
 	// scheduler. The portable form has none.
 	Tasks bool
+	// TaskSwitch says the same of each request anew. If nil, Tasks counts alone.
+	TaskSwitch *atomic.Bool
 
 	Date     *semantics.DateCache
 	AltSvc   *semantics.AltSvc // of answers whose handler says none; nil: none
@@ -68,6 +71,11 @@ type someRecycler interface{ RecyclesSomeRequests() bool }
 
 // recycles tells whether requests may come back at all.
 func (cfg *Config) recycles() bool { return cfg.Recycle || cfg.recycleSome }
+
+// tasks tells whether the next handler is to be a task.
+func (cfg *Config) tasks() bool {
+	return cfg.Tasks || cfg.TaskSwitch != nil && cfg.TaskSwitch.Load()
+}
 
 // Complete returns cfg ready for NewConn: defaults set, nothing shared with
 // the caller's struct but what it points to.

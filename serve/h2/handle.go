@@ -74,7 +74,7 @@ func (c *Conn) serve(s *stream) (inline bool) {
 		c.host.WorkBehind()
 	}
 	c.mu.Unlock()
-	if c.cfg.Tasks {
+	if c.cfg.tasks() {
 		return c.runTask(s)
 	}
 	return c.handle(s)

@@ -37,6 +37,7 @@ type configFile struct {
 
 	current atomic.Pointer[config.File] // the last good one
 	special atomic.Int32                // listeners that resolve has to look at
+	tasks   atomic.Bool                 // there are upstreams, and handlers wait for them
 
 	// Reload's lock guards the following.
 	changes []config.Change // of the last one
@@ -80,6 +81,7 @@ func openConfigFile(ctx context.Context, name string) (*configFile, error) {
 	}
 	f := &configFile{name: name, keys: certs.NewTicketKeys(time.Now()), memory: debug.SetMemoryLimit(-1)}
 	f.current.Store(file)
+	f.tasks.Store(len(file.Config.Upstreams) > 0)
 	return f, nil
 }
 
@@ -123,7 +125,6 @@ func (f *configFile) hasTLS() bool {
 // fill sets the options that no flag has given.
 func (f *configFile) fill(o *ServingOptions, c *config.Config) {
 	given := f.given
-	o.defaults.tasks = len(c.Upstreams) > 0
 	set(given, "admin", &o.Admin, string(c.Admin.Listen), c.Admin.Listen != "")
 	if c.Admin.PProf != nil {
 		set(given, "profiling", &o.Profiling, *c.Admin.PProf, true)

@@ -170,6 +170,7 @@ func (f *configFile) limit(cfg *config.Config) {
 		Total: engine.MaxConnections, PerClient: engine.MaxConnectionsPerClient, Exempt: engine.ExemptClients,
 	})
 	debug.SetMemoryLimit(f.memoryLimit(cfg))
+	f.tasks.Store(len(cfg.Upstreams) > 0)
 }
 
 // exempt are the proxies in front: each carries many clients.

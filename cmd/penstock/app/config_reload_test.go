@@ -12,8 +12,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -594,6 +596,60 @@ func (w *webSocket) frame() string {
 	_, err = io.ReadFull(w.br, data)
 	servetest.Must(w.t, "its content", err)
 	return string(head) + string(data)
+}
+
+// TestReloadTasks: a reload that adds the first upstream has its requests run as tasks
+// of the event loop, as they would since a start with it; one that takes the last one
+// away ends that.
+func TestReloadTasks(t *testing.T) {
+	asked, release := make(chan struct{}), make(chan struct{})
+	u := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked <- struct{}{}
+		<-release
+	}))
+	defer u.Close()
+	base := "listeners: {web: {address: \"127.0.0.1:0\"}}\n"
+	without := base + "hosts: [{routes: [{id: r, match: {prefix: /}, respond: {body: none}}]}]\n"
+	with := base + "upstreams: {one: {targets: [{url: \"" + u.URL + "\"}]}}\nhosts: [{routes: [{id: r, match: {prefix: /}, proxy: {to: one}}]}]\n"
+	// task tells whether a handler that waits for its upstream is a task, whose stack
+	// is a coroutine's.
+	task := func(e *edge) bool {
+		answered := make(chan error, 1)
+		go func() {
+			res, err := http.Get(e.urls[0])
+			if err == nil {
+				err = res.Body.Close()
+			}
+			answered <- err
+		}()
+		<-asked
+		_, stacks := fetch(t, e.socket, "http://localhost/debug/pprof/goroutine?debug=2")
+		release <- struct{}{}
+		servetest.Must(t, "the answer", <-answered)
+		for _, stack := range strings.Split(stacks, "\n\n") {
+			if strings.Contains(stack, "proxy.(*Proxy).ServeHTTP") {
+				return strings.Contains(stack, "shard.newCoroutine")
+			}
+		}
+		t.Fatalf("nobody waits for the upstream in:\n%s", stacks)
+		return false
+	}
+	started := startEdge(t, with)
+	atStart := task(started)
+	started.end()
+
+	e := startEdge(t, without)
+	e.reload(with)
+	servetest.Want(t, "task after the reload, as since a start", task(e), atStart)
+	if runtime.GOOS == "linux" {
+		servetest.Want(t, "task", atStart, true)
+	}
+	e.reload(without)
+	_, body := fetch(t, http.DefaultClient, e.urls[0])
+	servetest.Want(t, "the answer without an upstream", body, "none")
+	e.reload(with)
+	servetest.Want(t, "task, once more", task(e), atStart)
+	e.end()
 }
 
 // TestReloadTunnels: a WebSocket lives through reloads that do not concern it, that

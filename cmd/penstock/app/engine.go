@@ -23,6 +23,7 @@ func (c CompletedOptions) engineOptions(log *slog.Logger) serve.ServerOptions {
 	c.LimitOptions.apply(&o)
 	if c.file != nil {
 		c.file.tuneEngine(&o, c.file.config())
+		o.Tasks, o.TaskSwitch = false, &c.file.tasks
 	}
 	if !c.EventLoop {
 		o.EventLoop = serve.EventLoopOff
