@@ -252,13 +252,22 @@ func (u *Client) lead() {
 	}
 }
 
-// SetReadDeadline bounds the waits of Read; zero: none.
+// SetReadDeadline bounds the waits of Read; zero: none. From another goroutine than
+// the reader's it counts for a Read that waits.
 func (u *Client) SetReadDeadline(t time.Time) {
 	if t.IsZero() {
 		u.until.Store(0)
 		return
 	}
-	u.until.Store(max(1, u.conn.sh.ticks(t)))
+	until := max(1, u.conn.sh.ticks(t))
+	u.until.Store(until)
+	// Before the wheel looks the reader must: it may wait already, and without a timer.
+	// A task that sets a short one for itself finds one Wait spurious.
+	if until-u.conn.sh.clock() < clientLook {
+		if r := u.reader.Load(); r != nil {
+			r.Wake()
+		}
+	}
 }
 
 // SetWriteDeadline bounds the waits of Write; zero: none.

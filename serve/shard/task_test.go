@@ -393,6 +393,51 @@ func TestBytesWhileParked(t *testing.T) {
 	}
 }
 
+// TestDeadlineFromAside: a deadline that is set while the reader waits ends the wait
+// when it comes, and not with the next look at the connection.
+func TestDeadlineFromAside(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	p := &pool{addr: silent.Addr().String()}
+	_, addr := serveTasks(t, func(task *Task, _ string) string {
+		u, err := p.get(task) // a new one: the look at it comes in a second
+		if err != nil {
+			return err.Error()
+		}
+		defer u.Close()
+		set := make(chan time.Time, 1)
+		go func() {
+			for task.state.Load() != taskParked {
+				time.Sleep(time.Millisecond)
+			}
+			now := time.Now()
+			u.SetReadDeadline(now)
+			set <- now
+		}()
+		if _, err = u.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Sprint("read: ", err)
+		}
+		return time.Since(<-set).String()
+	})
+	c, r := dial(t, addr)
+	var least time.Duration
+	for range 5 { // one is prompt, however busy the machine is
+		took, err := time.ParseDuration(ask(t, c, r, "go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if least == 0 || took < least {
+			least = took
+		}
+	}
+	if least > time.Second/2 {
+		t.Errorf("the best of 5 waits ended %v after its deadline", least)
+	}
+}
+
 // TestIdleClientEnds: what an upstream does to an idle connection makes it stale.
 func TestIdleClientEnds(t *testing.T) {
 	for _, how := range []string{"nothing", "bytes", "fin", "reset"} {
