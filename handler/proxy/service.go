@@ -41,6 +41,7 @@ type generation struct {
 	attempts    int            // further ones
 	hash        *upstream.Hash // nil: the balance has no use for a key
 	hedge       time.Duration  // when a second attempt goes out beside the first; 0: never
+	grace       time.Duration  // of tunnels whose target has gone
 }
 
 // fleet are the upstreams that are reached in one way.
@@ -83,7 +84,7 @@ func newGeneration(f *fleet, opts *ServiceOptions) *generation {
 		fleet:       f,
 		headTimeout: max(0, o.HeadTimeout), idleTimeout: limit(opts.IdleTimeout, defaultIdleTimeout),
 		attempts: min(max(0, o.Retry.Attempts), upstream.MaxAttempts-1),
-		hedge:    max(0, o.Hedge.After),
+		hedge:    max(0, o.Hedge.After), grace: limit(opts.TunnelGrace, defaultTunnelGrace),
 	}
 	if o.Balance == upstream.HashKey {
 		g.hash = &o.Hash
@@ -150,8 +151,9 @@ func (s *Service) keepSweeping(ctx context.Context) {
 
 // Update gives the service other options. Upstreams that stay keep their
 // connections, health and latencies, unless connections are made in another way
-// now: then all are new, and requests that run end on the old ones. False: the
-// options were equal. On an error nothing has changed.
+// now: then all are new, and requests that run end on the old ones. Tunnels to targets
+// that go have TunnelGrace. False: the options were equal. On an error nothing has
+// changed.
 func (s *Service) Update(opts ServiceOptions) (changed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,6 +172,7 @@ func (s *Service) Update(opts ServiceOptions) (changed bool, err error) {
 		next := newGeneration(old.fleet, &opts)
 		changed = change != nil || next.idleTimeout != old.idleTimeout
 		s.now.Store(next)
+		s.ageTunnels()
 		return changed, nil
 	}
 	f, err := s.newFleet(&opts)
@@ -180,6 +183,7 @@ func (s *Service) Update(opts ServiceOptions) (changed bool, err error) {
 		f.group.Start(s.started)
 	}
 	s.now.Store(newGeneration(f, &opts))
+	s.ageTunnels()
 	old.group.Close() // and with it the idle connections
 	return true, nil
 }

@@ -54,6 +54,10 @@ type ServiceOptions struct {
 	MaxAge time.Duration
 	// MaxHead bounds the heads of one answer, in bytes. If zero or negative, 64 KiB.
 	MaxHead int
+
+	// TunnelGrace is how long a tunnel to a target that Update has taken away lives on,
+	// until it is told to go away. If zero, 10 min. If negative, it is told at once.
+	TunnelGrace time.Duration
 }
 
 // transportOptions are the part that connections are made by. Connections outlive a
@@ -88,6 +92,9 @@ func (o *ServiceOptions) Validate() error {
 
 // defaultIdleTimeout: event streams want more (front.md section 2).
 const defaultIdleTimeout = 60 * time.Second
+
+// defaultTunnelGrace: whoever works at the other end shall find a good moment.
+const defaultTunnelGrace = 10 * time.Minute
 
 // limit is a duration under the contract: zero is the default, negative none.
 func limit(d, byDefault time.Duration) time.Duration {

@@ -27,6 +27,7 @@ type tunnel struct {
 	// Immutable.
 	client tunnelEnd
 	server message.Tunnel
+	target string        // of the upstream
 	idle   time.Duration // 0: for ever
 
 	// Atomic; both directions.
@@ -37,16 +38,19 @@ type tunnel struct {
 	// Owned by down.
 	frames *websocket.Frames // nil: another protocol
 	partBy time.Time         // when the rest of a frame must be here, of a tunnel that is to end
+
+	// tunnels.mu guards the following.
+	removal *time.Timer // lets it go, since its target was taken away; nil: it was not
 }
 
 // runTunnel returns when the tunnel has ended.
 func (t *transaction) runTunnel(client tunnelEnd, server message.Tunnel) {
-	u := &tunnel{client: client, server: server, idle: t.p.opts.TunnelIdleTimeout}
+	u := &tunnel{client: client, server: server, target: t.endpoint.Target, idle: t.p.opts.TunnelIdleTimeout}
 	if t.upgrade == "websocket" {
 		u.frames = new(websocket.Frames)
 	}
 	s := t.p.opts.Service
-	if !s.tunnels.add(u) {
+	if !s.addTunnel(u) {
 		u.going.Store(true)
 	}
 	s.stats.tunnels.Add(1)
@@ -217,21 +221,48 @@ type tunnels struct {
 	none chan struct{} // closed when the last one ends; nil: nobody waits
 }
 
-// add notes a tunnel. False: it is to end at once.
-func (s *tunnels) add(u *tunnel) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open == nil {
-		s.open = make(map[*tunnel]struct{})
+// addTunnel notes a tunnel. False: it is to end at once.
+func (s *Service) addTunnel(u *tunnel) bool {
+	s.tunnels.mu.Lock()
+	defer s.tunnels.mu.Unlock()
+	if s.tunnels.open == nil {
+		s.tunnels.open = make(map[*tunnel]struct{})
 	}
-	s.open[u] = struct{}{}
-	return !s.over
+	s.tunnels.open[u] = struct{}{}
+	u.age(s.now.Load()) // an Update may have come since its upstream was chosen
+	return !s.tunnels.over
+}
+
+// ageTunnels gives those their time whose target the present generation has not any
+// more, and takes it back from those whose target is there again.
+func (s *Service) ageTunnels() {
+	s.tunnels.mu.Lock()
+	defer s.tunnels.mu.Unlock()
+	g := s.now.Load()
+	for u := range s.tunnels.open {
+		u.age(g)
+	}
+}
+
+// age looks whether g has the tunnel's target. An address that a name does not stand
+// for any more is no reason to end: resolvers answer with a part. tunnels.mu is held.
+func (u *tunnel) age(g *generation) {
+	switch has := g.group.HasTarget(u.target); {
+	case has && u.removal != nil:
+		u.removal.Stop() // or it is told in this moment
+		u.removal = nil
+	case !has && u.removal == nil:
+		u.removal = time.AfterFunc(g.grace, u.goAway)
+	}
 }
 
 func (s *tunnels) remove(u *tunnel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, u)
+	if u.removal != nil {
+		u.removal.Stop()
+	}
 	if len(s.open) == 0 && s.none != nil {
 		close(s.none)
 		s.none = nil

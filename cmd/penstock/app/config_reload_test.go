@@ -626,7 +626,7 @@ func TestReloadTasks(t *testing.T) {
 		_, stacks := fetch(t, e.socket, "http://localhost/debug/pprof/goroutine?debug=2")
 		release <- struct{}{}
 		servetest.Must(t, "the answer", <-answered)
-		for _, stack := range strings.Split(stacks, "\n\n") {
+		for stack := range strings.SplitSeq(stacks, "\n\n") {
 			if strings.Contains(stack, "proxy.(*Proxy).ServeHTTP") {
 				return strings.Contains(stack, "shard.newCoroutine")
 			}
@@ -681,6 +681,49 @@ hosts:
 	goes.echo("still within the grace")
 	servetest.Want(t, "the close frame", goes.frame(), "\x88\x02\x03\xe9")
 	stays.echo("e")
+	e.signal(syscall.SIGTERM)
+	servetest.Want(t, "at the end", stays.frame(), "\x88\x02\x03\xe9")
+}
+
+// TestReloadTargets: a reload that takes one server of an upstream away leaves its
+// tunnels the grace, and tells them then; those to the other server live on.
+func TestReloadTargets(t *testing.T) {
+	both := strings.NewReplacer("ONE", webSocketEcho(t), "TWO", webSocketEcho(t)).Replace(`
+shutdown: {reload_grace: 1s}
+listeners: {web: {address: "127.0.0.1:0"}}
+hosts: [{routes: [{id: r, match: {prefix: /}, proxy: {to: api}}]}]
+upstreams:
+  api:
+    balance: round_robin
+    targets:
+      - {url: "http://ONE"}
+      - {url: "http://TWO"}
+`)
+	e := startEdge(t, both)
+	_, addr, _ := strings.Cut(e.urls[0], "://")
+	tunnels := []*webSocket{dialWebSocket(t, addr, "x.test"), dialWebSocket(t, addr, "x.test")} // one each, in turn
+	for _, w := range tunnels {
+		w.echo("hello")
+	}
+	e.reload(both[:strings.LastIndex(both, "      - {url")])
+	type came struct {
+		by    int
+		frame string
+	}
+	frames := make(chan came, 2)
+	for i, w := range tunnels {
+		go func() {
+			b := make([]byte, len("\x88\x02\x03\xe9"))
+			n, _ := io.ReadFull(w.br, b)
+			frames <- came{i, string(b[:n])}
+		}()
+	}
+	gone := <-frames
+	servetest.Want(t, "the first frame that comes", gone.frame, "\x88\x02\x03\xe9")
+	stays := tunnels[1-gone.by]
+	_, err := stays.c.Write([]byte("\x81\x82\x00\x00\x00\x00hi"))
+	servetest.Must(t, "send", err)
+	servetest.Want(t, "the echo of the other", <-frames, came{1 - gone.by, "\x81\x02hi"})
 	e.signal(syscall.SIGTERM)
 	servetest.Want(t, "at the end", stays.frame(), "\x88\x02\x03\xe9")
 }

@@ -37,7 +37,7 @@ type Shutdown struct {
 	Delay   Duration `yaml:"delay" doc:"serve on for so long behind the signal, while /readyz fails" default:"0s"`
 	Timeout Duration `yaml:"timeout" doc:"limit of the whole stop, the delay included; what is left is cut" default:"30s"`
 	Grace   Duration `yaml:"long_running_grace" doc:"what long requests have to end, once they are told to" default:"0s"`
-	Removed Duration `yaml:"reload_grace" doc:"how long connections of an address, and tunnels of an upstream, live on that a reload has taken away" default:"10m"`
+	Removed Duration `yaml:"reload_grace" doc:"how long connections of an address, and tunnels of an upstream or target, live on that a reload has taken away" default:"10m"`
 }
 
 // Limits are bounds of the whole server.

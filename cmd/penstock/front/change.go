@@ -61,13 +61,16 @@ func (c *Change) build() (*route.Table, error) {
 // service finds or makes an upstream.
 func (c *Change) service(name string) error {
 	opts, err := serviceOptions(c.cfg.Upstreams[name])
+	if opts.TunnelGrace = Grace(c.cfg); opts.TunnelGrace == 0 {
+		opts.TunnelGrace = -1
+	}
 	if err == nil {
 		err = opts.Validate()
 	}
 	if err != nil {
 		return err
 	}
-	hash := c.hashes.Upstreams[name] + opts.TLSName // which is of what the files hold
+	hash := c.hashes.Upstreams[name] + opts.TLSName + opts.TunnelGrace.String() // TLSName is of what the files hold
 	if old := c.front.services[name]; old != nil {
 		c.services[name] = &service{old.Service, hash}
 		if old.hash != hash {

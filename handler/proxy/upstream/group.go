@@ -189,6 +189,13 @@ func (g *Group) Update(opts Options) (*Change, error) {
 	return &Change{g.name, added, removed}, nil
 }
 
+// HasTarget tells whether the target, as Endpoint.Target names it, is one of the
+// options now. Any goroutine.
+func (g *Group) HasTarget(url string) bool {
+	set := g.view.Load().set
+	return slices.ContainsFunc(set.targets, func(t target) bool { return t.url == url })
+}
+
 // since is the time of the group's own clock, in ns: monotonic, and small.
 func (g *Group) since(now time.Time) int64 { return int64(now.Sub(g.base)) }
 
