@@ -2,9 +2,9 @@ package suite
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -88,7 +88,7 @@ func (s *Suite) load(ctx context.Context, p *place, o loadOptions) (*bench.Resul
 		if strings.Contains(text, "timed out") || strings.Contains(text, "timeout") || strings.Contains(text, "deadline") {
 			return nil, &slowError{"generator: " + lastLine([]byte(text))}
 		}
-		return nil, &startError{fmt.Errorf("generator: %w: %s", errors.Join(err, jerr), lastLine([]byte(text)))}
+		return nil, &startError{fmt.Errorf("generator: %w: %s", cmp.Or(err, jerr), lastLine([]byte(text)))}
 	}
 	return r, nil
 }

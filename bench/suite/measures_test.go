@@ -10,16 +10,20 @@ import (
 func TestUsedBetween(t *testing.T) {
 	begin := time.Unix(1000, 0)
 	at := func(ms int) time.Time { return begin.Add(time.Duration(ms) * time.Millisecond) }
-	samples := []sample{{at(0), 0}, {at(100), 50 * time.Millisecond}, {at(200), 150 * time.Millisecond}, {at(300), 150 * time.Millisecond}}
-	for _, c := range []struct{ from, to, want int }{
-		{0, 300, 150}, {0, 100, 50}, {50, 100, 25}, {100, 150, 50}, {50, 150, 75}, {200, 300, 0}, {-100, 400, 150}, {250, 250, 0},
+	samples := []sample{{at(0), 0}, {at(20), 10 * time.Millisecond}, {at(40), 30 * time.Millisecond}, {at(200), 50 * time.Millisecond}, {at(220), 50 * time.Millisecond}}
+	for _, c := range []struct{ from, to, want, unsure int }{
+		{0, 220, 50, 0}, {0, 20, 10, 0}, {10, 20, 5, 0}, {20, 30, 10, 0}, {-100, 400, 50, 0}, {210, 210, 0, 0},
+		{0, 100, 50, 20},   // the end within a long gap, which counts whole
+		{120, 210, 10, 20}, // the begin within it
+		{120, 121, 10, 40},
 	} {
-		if got := usedBetween(samples, at(c.from), at(c.to)); got != time.Duration(c.want)*time.Millisecond {
-			t.Errorf("from %d to %d: %v, want %d ms", c.from, c.to, got, c.want)
+		used, unsure := usedBetween(samples, at(c.from), at(c.to))
+		if used != time.Duration(c.want)*time.Millisecond || unsure != time.Duration(c.unsure)*time.Millisecond {
+			t.Errorf("from %d to %d: %v, %v not sure, want %d and %d ms", c.from, c.to, used, unsure, c.want, c.unsure)
 		}
 	}
-	if got := usedBetween(nil, at(0), at(1)); got != 0 {
-		t.Error(got)
+	if used, unsure := usedBetween(nil, at(0), at(1)); used != 0 || unsure != 0 {
+		t.Error(used, unsure)
 	}
 }
 

@@ -184,6 +184,10 @@ func (n *session) rounds(ctx context.Context, first Run, w Work, rounds int, onc
 	return nil
 }
 
+// mostUnsure is the share of a server's CPU time that may lie in gaps between its
+// readings.
+const mostUnsure = .2
+
 // cost measures what a request, or an idle connection, costs the server.
 func (n *session) cost(ctx context.Context, t *turn) error {
 	if t.work.Kind == Idle {
@@ -201,7 +205,10 @@ func (n *session) cost(ctx context.Context, t *turn) error {
 		return err
 	}
 	took := time.Duration(r.Seconds * float64(time.Second))
-	used := usedBetween(samples, r.Started, r.Started.Add(took))
+	used, unsure := usedBetween(samples, r.Started, r.Started.Add(took))
+	if used <= 0 || float64(unsure) > mostUnsure*float64(used) {
+		return &slowError{fmt.Sprintf("the server's CPU time was read too seldom: %v of %v are not sure", unsure, used)}
+	}
 	run := t.run
 	run.Micros, run.Rate = used.Seconds()*1e6/float64(r.Completed), r.Rate
 	run.P50, run.P99 = r.Latency.Quantile(.5).Seconds(), r.Latency.Quantile(.99).Seconds()

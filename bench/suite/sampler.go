@@ -46,25 +46,49 @@ func (s *sampler) end() []sample {
 	return s.samples
 }
 
-// usedBetween is the CPU time used from one moment to another, between two readings
-// in proportion.
-func usedBetween(samples []sample, from, to time.Time) time.Duration {
-	return usedAt(samples, to) - usedAt(samples, from)
+// seldom is a gap between two readings from which on what lies in it is not known
+// well: on a busy machine the suite itself has to wait.
+const seldom = 3 * sampleEvery
+
+// usedBetween is the CPU time used from one moment to another, and how much of it
+// lies in long gaps around them. Within a gap at the begin it is taken as even; one
+// at the end is counted whole, as a server that is asked no more uses little.
+func usedBetween(samples []sample, from, to time.Time) (used, unsure time.Duration) {
+	before, after := around(samples, from)
+	begin := between(before, after, from)
+	if after.at.Sub(before.at) > seldom {
+		unsure += after.used - before.used
+	}
+	before, after = around(samples, to)
+	end := between(before, after, to)
+	if after.at.Sub(before.at) > seldom {
+		end = after.used
+		unsure += after.used - before.used
+	}
+	return end - begin, unsure
 }
 
-func usedAt(samples []sample, at time.Time) time.Duration {
+// around are the last reading before a moment and the first behind it; twice the
+// same where there is but one.
+func around(samples []sample, at time.Time) (before, after sample) {
 	if len(samples) == 0 {
-		return 0
+		return before, after
 	}
-	before := samples[0]
-	for _, s := range samples {
-		if s.at.After(at) {
-			if gap := s.at.Sub(before.at); gap > 0 && at.After(before.at) {
-				return before.used + time.Duration(float64(s.used-before.used)*float64(at.Sub(before.at))/float64(gap))
-			}
-			return before.used
+	before = samples[0]
+	for _, after = range samples {
+		if after.at.After(at) {
+			return before, after
 		}
-		before = s
+		before = after
 	}
-	return before.used
+	return before, before
+}
+
+// between is the CPU time until a moment between two readings, in proportion.
+func between(before, after sample, at time.Time) time.Duration {
+	gap := after.at.Sub(before.at)
+	if gap <= 0 || !at.After(before.at) {
+		return before.used
+	}
+	return before.used + time.Duration(float64(after.used-before.used)*float64(at.Sub(before.at))/float64(gap))
 }

@@ -58,7 +58,9 @@ func (n *session) take(ctx context.Context, t found, w Work, run *Run, once func
 			n.Log("RETRY %s of %s: %v", t.Name, w.Name, err)
 		}
 	}
-	n.Log("VOID %s of %s: %s", t.Name, w.Name, run.Error)
+	if ctx.Err() == nil {
+		n.Log("VOID %s of %s: %s", t.Name, w.Name, run.Error)
+	}
 	return true
 }
 
