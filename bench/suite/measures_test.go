@@ -12,7 +12,12 @@ func TestUsedBetween(t *testing.T) {
 	at := func(ms int) time.Time { return begin.Add(time.Duration(ms) * time.Millisecond) }
 	samples := []sample{{at(0), 0}, {at(20), 10 * time.Millisecond}, {at(40), 30 * time.Millisecond}, {at(200), 50 * time.Millisecond}, {at(220), 50 * time.Millisecond}}
 	for _, c := range []struct{ from, to, want, unsure int }{
-		{0, 220, 50, 0}, {0, 20, 10, 0}, {10, 20, 5, 0}, {20, 30, 10, 0}, {-100, 400, 50, 0}, {210, 210, 0, 0},
+		{0, 220, 50, 0},
+		{0, 20, 10, 0},
+		{10, 20, 5, 0},
+		{20, 30, 10, 0},
+		{-100, 400, 50, 0},
+		{210, 210, 0, 0},
 		{0, 100, 50, 20},   // the end within a long gap, which counts whole
 		{120, 210, 10, 20}, // the begin within it
 		{120, 121, 10, 40},

@@ -26,8 +26,8 @@ type Suite struct {
 	Latency, Syscalls bool
 	// ServerCores and LoadCores are lists as taskset takes them.
 	ServerCores, LoadCores string
-	// Limit is a time from which on no work begins any more; what is left out is
-	// told. If zero, none.
+	// Limit is a time from which on no work begins any more, and after twice of which
+	// the one that runs is given up; what is left out is told. If zero, none.
 	Limit time.Duration
 	// BuildLimit is how long fetching and building a peer may take. If zero, 10
 	// minutes.
@@ -80,19 +80,36 @@ func (s *Suite) Do(ctx context.Context) (*Result, error) {
 	}
 	defer n.origin.stop()
 	s.Log("%d works, %d servers, %d rounds of %v: about %v", len(s.Works), len(n.there), s.Rounds, s.Duration, n.estimate().Round(time.Second))
+	limited, cancel := s.limited(ctx)
+	defer cancel()
 	for _, w := range s.Works {
 		if why := n.refuse(w, time.Since(begun)); why != "" {
 			s.Log("SKIPPED %s: %s", w.Name, why)
 			continue
 		}
-		if err := n.work(ctx, w); err != nil {
+		if err := n.work(limited, w); err != nil {
 			n.result.drop(w.Name) // it is not complete
+			if ctx.Err() == nil && limited.Err() != nil {
+				s.Log("SKIPPED %s: it was not done at twice the limit of %v", w.Name, s.Limit)
+				continue
+			}
 			return n.result, err
 		}
 		s.Log("%s", n.result.line(w))
 	}
+	if len(n.result.Works) == 0 {
+		s.Log("NOTE nothing was measured")
+	}
 	s.Log("%s in all", time.Since(begun).Round(time.Second))
 	return n.result, nil
+}
+
+// limited ends at twice the limit.
+func (s *Suite) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.Limit == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, 2*s.Limit)
 }
 
 // begin prepares what all works need.

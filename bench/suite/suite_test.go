@@ -49,7 +49,7 @@ func TestUpdate(t *testing.T) {
 		"<!-- suite:idle -->\n<!-- /suite -->\n<!-- suite:environment -->\n<!-- /suite -->\nafter\n"
 	got := constructed().Update(document, nil)
 	for _, want := range []string{
-		"before\n<!-- suite:h1 -->\n| Work | penstock | nginx |\n|---|---|---|\n| keep-alive (`h1`) | 4.40 ± 11 % | 8.80 ± 11 % (2.00) * |\n<!-- /suite -->\nbetween",
+		"before\n<!-- suite:h1 -->\n| Work | penstock | nginx |\n|---|---|---|\n| keep-alive (`h1`) | 4.40 ± 11 % | 8.80 ± 11 % (2.00) * |\n\n![cost of each server](bench/charts/h1.svg)\n<!-- /suite -->\nbetween",
 		"<!-- suite:none -->\nkept\n<!-- /suite -->", "| idle (`idle`) | 1.10 ± 11 % | void |", "| h2o | was not there |", "nginx/1 / x", "\nafter\n",
 	} {
 		if !strings.Contains(got, want) {

@@ -39,6 +39,9 @@ func (r *Result) Tables(releases []Release) map[string]string {
 	for _, s := range sections {
 		if t := r.table(s); t != "" {
 			out[s.name] = t
+			if r.chart(s) != "" {
+				out[s.name] += fmt.Sprintf("\n![cost of each server](bench/charts/%s.svg)\n", s.name)
+			}
 		}
 	}
 	for name, t := range map[string]string{"latency": r.latencyTable(), "syscalls": r.syscallTable()} {

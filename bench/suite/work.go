@@ -148,7 +148,7 @@ func staticWorks() []Work {
 		h1(Static, "s100k", "file of 100 KB, clear, 16 connections", "/100k.bin", 16).with(sized(k100)).with(counted),
 		h1(Static, "s100ks", "file of 100 KB, TLS, 16 connections", "/100k.bin", 16).with(sized(k100)).with(overTLS),
 		multiplexed("h2", Static, "s100kh2", "file of 100 KB, HTTP/2, 16 connections, 4 streams", "/100k.bin", 4).with(sized(k100)),
-		h1(Static, "s1m", "file of 1 MiB, clear, 16 connections", "/1m.bin", 16).with(sized(m)),
+		h1(Static, "s1m", "file of 1 MiB, clear, 16 connections", "/1m.bin", 16).with(sized(m)).with(counted),
 	}
 }
 
@@ -156,7 +156,7 @@ func proxyWorks() []Work {
 	return []Work{
 		h1(Proxy, "p", "proxied, clear, 64 connections", helloPath, 64).with(both),
 		h1(Proxy, "p_s", "proxied, TLS, 64 connections", helloPath, 64).with(overTLS),
-		h1(Proxy, "p_post", "proxied POST of 16 KiB, clear, 64 connections", helloPath, 64).with(posts(16 << 10)),
+		h1(Proxy, "p_post", "proxied POST of 16 KiB, clear, 64 connections", helloPath, 64).with(posts(16 << 10)).with(counted),
 		multiplexed("h2", Proxy, "p_h2m1", "proxied, HTTP/2, 16 connections, 1 stream", helloPath, 1),
 		multiplexed("h2", Proxy, "p_h2m32", "proxied, HTTP/2, 16 connections, 32 streams", helloPath, 32),
 	}
