@@ -20,6 +20,7 @@
 //
 // Times are of one clock reading for each piece that was read (64 KiB at most) and,
 // in an open loop, for each connection that is written to. The loop wakes for a start
-// up to 50 µs behind its time, and sends those that came due by then together. What
-// the generator was late by its own fault is Result.Lag; above LagLimit reports say so.
+// up to 25 µs behind its time (a timer of Linux is another 50 µs late at most, and of
+// others more), and sends those that came due by then together. What the generator was
+// late by its own fault is Result.Lag; above LagLimit reports say so.
 package bench

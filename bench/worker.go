@@ -12,8 +12,8 @@ const (
 	longestWait = int64(50 * time.Millisecond)
 	// startQuantum bounds how long starts of an open loop are gathered before the loop
 	// wakes for them: waking for each of 100,000 a second would take the core that is
-	// to send them. It is the slack that Linux gives timers anyway.
-	startQuantum = int64(50 * time.Microsecond)
+	// to send them. Linux gives timers a slack of 50 µs besides.
+	startQuantum = int64(25 * time.Microsecond)
 )
 
 // worker drives its share of the connections, on one goroutine, which is the only

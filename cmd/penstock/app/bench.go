@@ -23,6 +23,9 @@ intended times and latency counts from those; quote percentiles of these alone.
 
 --find-max searches the highest rate at which --objective holds.
 
+The summary ends with what its figures depend on: a generator that used up its
+cores, or began requests late, is named there.
+
 Ctrl-C ends a run early and prints what was found so far; a second one ends at once.
 
 Exit codes:
