@@ -145,8 +145,10 @@ func (f form) tunnelOpener(t *testing.T, url string, client *http.Client) tunnel
 			return openStream(ctx, url, w, tr, func(r *http.Request) { r.Proto = w.protocol })
 		}
 	}
-	tr := &xhttp2.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "localhost"}}
-	t.Cleanup(tr.CloseIdleConnections)
+	//lint:ignore SA1019 http.Transport takes no field named :protocol (RFC 8441)
+	tr := &xhttp2.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "localhost"}} //nolint:staticcheck // likewise
+	//lint:ignore SA1019 likewise
+	t.Cleanup(tr.CloseIdleConnections) //nolint:staticcheck // likewise
 	return func(ctx context.Context, w wish) (granted, error) {
 		return openStream(ctx, url, w, tr, func(r *http.Request) { r.Header[":protocol"] = []string{w.protocol} })
 	}
