@@ -129,6 +129,8 @@ func BenchmarkProxy(b *testing.B) {
 	addr := exact(b)
 	origin := &url.URL{Scheme: "http", Host: addr}
 	ours := newProxy(b, proxy.Options{Service: newService(b, proxy.ServiceOptions{Options: upstream.Options{}}, origin.String())})
+	late := proxy.ServiceOptions{Options: upstream.Options{Hedge: upstream.Hedge{After: time.Second}}} // none is
+	hedging := newProxy(b, proxy.Options{Service: newService(b, late, origin.String())})
 	std := &httputil.ReverseProxy{
 		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(origin); r.SetXForwarded() },
 		ErrorLog: nil,
@@ -139,6 +141,7 @@ func BenchmarkProxy(b *testing.B) {
 		handler http.Handler
 	}{
 		{"penstock", recycling, ours},
+		{"penstock/hedging", recycling, hedging},
 		{"penstock/goroutines", forms[1], ours},
 		{"httputil/penstock", forms[1], std},
 		{"httputil/nethttp", form{}, std},

@@ -120,10 +120,10 @@ func settled(t *testing.T, s *proxy.Service) proxy.ServiceStatus {
 	}
 }
 
-// eachRace runs a test over all fronts and both kinds of upstreams.
-func eachRace(t *testing.T, h twinHandler, opts proxy.ServiceOptions, o proxy.Options, test func(t *testing.T, tw *twins, s *proxy.Service, url string, client *http.Client)) {
+// eachRace runs a test over fronts and both kinds of upstreams.
+func eachRace(t *testing.T, fronts []form, h twinHandler, opts proxy.ServiceOptions, o proxy.Options, test func(t *testing.T, tw *twins, s *proxy.Service, url string, client *http.Client)) {
 	for _, scheme := range []string{"http", "h2c"} {
-		for _, f := range forms {
+		for _, f := range fronts {
 			t.Run(scheme+"/"+f.name, func(t *testing.T) {
 				tw := newTwins(t, scheme, h)
 				s := newService(t, opts, tw.urls...)
@@ -140,7 +140,7 @@ func eachRace(t *testing.T, h twinHandler, opts proxy.ServiceOptions, o proxy.Op
 // TestHedge: the answer of a second attempt is used where the first is late; the
 // first is let go of, is no failure, and its connection is not used again.
 func TestHedge(t *testing.T) {
-	eachRace(t, func(tw *twins, w http.ResponseWriter, r *http.Request, attempt int) {
+	eachRace(t, forms, func(tw *twins, w http.ResponseWriter, r *http.Request, attempt int) {
 		if attempt == 1 {
 			tw.hold(r, attempt)
 			return
@@ -182,7 +182,7 @@ func TestHedge(t *testing.T) {
 // TestHedgeLoses: the first attempt may still win; both hold a place meanwhile.
 func TestHedgeLoses(t *testing.T) {
 	release := make(chan struct{})
-	eachRace(t, func(tw *twins, w http.ResponseWriter, r *http.Request, attempt int) {
+	eachRace(t, forms, func(tw *twins, w http.ResponseWriter, r *http.Request, attempt int) {
 		if attempt == 2 {
 			tw.hold(r, attempt)
 			return
@@ -208,7 +208,7 @@ func TestHedgeLoses(t *testing.T) {
 
 // TestHedgeInformational: the client is told the informational answers of one attempt.
 func TestHedgeInformational(t *testing.T) {
-	eachRace(t, func(tw *twins, w http.ResponseWriter, r *http.Request, attempt int) {
+	eachRace(t, forms, func(tw *twins, w http.ResponseWriter, r *http.Request, attempt int) {
 		w.Header().Set("Link", fmt.Sprintf("</%d>", attempt))
 		w.WriteHeader(http.StatusEarlyHints)
 		if attempt == 1 {
@@ -238,12 +238,16 @@ func TestHedgeInformational(t *testing.T) {
 	})
 }
 
+// fewForms are for tests that wait for a limit: one of each kind of waiting.
+var fewForms = []form{forms[0], forms[2], forms[4], forms[6]}
+
 // TestHedgeDeadline: both attempts have the request's one deadline.
 func TestHedgeDeadline(t *testing.T) {
 	o := hedging()
-	eachRace(t, func(tw *twins, _ http.ResponseWriter, r *http.Request, attempt int) {
+	eachRace(t, fewForms, func(tw *twins, _ http.ResponseWriter, r *http.Request, attempt int) {
 		tw.hold(r, attempt)
 	}, o, proxy.Options{RequestTimeout: time.Second}, func(t *testing.T, tw *twins, s *proxy.Service, url string, client *http.Client) {
+		t.Parallel() // they wait, and not for the machine
 		a := do(t.Context(), client, "GET", url+"/", nil)
 		servetest.Want(t, "status", a.status, 504)
 		within(t, "the first is let go of", tw.gone[1])
@@ -256,10 +260,11 @@ func TestHedgeDeadline(t *testing.T) {
 // so is the request.
 func TestHedgeHeadTimeout(t *testing.T) {
 	o := hedging()
-	o.HeadTimeout = 200 * time.Millisecond
-	eachRace(t, func(tw *twins, _ http.ResponseWriter, r *http.Request, attempt int) {
+	o.HeadTimeout = time.Second / 2
+	eachRace(t, fewForms, func(tw *twins, _ http.ResponseWriter, r *http.Request, attempt int) {
 		tw.hold(r, attempt)
 	}, o, proxy.Options{}, func(t *testing.T, tw *twins, s *proxy.Service, url string, client *http.Client) {
+		t.Parallel()
 		a := do(t.Context(), client, "GET", url+"/", nil)
 		servetest.Want(t, "status", a.status, 504)
 		within(t, "the first is let go of", tw.gone[1])
@@ -272,7 +277,7 @@ func TestHedgeHeadTimeout(t *testing.T) {
 
 // TestHedgeClientLeaves: who leaves ends both attempts.
 func TestHedgeClientLeaves(t *testing.T) {
-	eachRace(t, func(tw *twins, _ http.ResponseWriter, r *http.Request, attempt int) {
+	eachRace(t, forms, func(tw *twins, _ http.ResponseWriter, r *http.Request, attempt int) {
 		tw.hold(r, attempt)
 	}, hedging(), proxy.Options{}, func(t *testing.T, tw *twins, s *proxy.Service, url string, client *http.Client) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -305,7 +310,7 @@ func TestHedgeAfterFailure(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			o := hedging()
 			release := make(chan struct{})
-			eachRace(t, func(tw *twins, w http.ResponseWriter, _ *http.Request, attempt int) {
+			eachRace(t, forms, func(tw *twins, w http.ResponseWriter, _ *http.Request, attempt int) {
 				<-tw.came[2] // both are under way
 				if c.fails[attempt] {
 					panic(http.ErrAbortHandler)
@@ -393,7 +398,7 @@ func TestHedgedContent(t *testing.T) {
 	for _, n := range []int{1, 10_000, 60_000} { // beyond 16 KiB it has a pump
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			text := strings.Repeat("x", n-1) + "y"
-			eachRace(t, func(tw *twins, w http.ResponseWriter, r *http.Request, attempt int) {
+			eachRace(t, forms, func(tw *twins, w http.ResponseWriter, r *http.Request, attempt int) {
 				b, err := io.ReadAll(r.Body)
 				if err != nil || string(b) != text {
 					w.WriteHeader(http.StatusTeapot)

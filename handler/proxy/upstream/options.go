@@ -158,7 +158,8 @@ type Retry struct {
 // kept for retries. A request has one at most, and it counts among its attempts.
 type Hedge struct {
 	// After is how long the first attempt may go without the head of an answer:
-	// more than most answers take, say the 95th percentile. None.
+	// more than most answers take, say the 95th percentile. With it, each request
+	// that may be repeated costs about 10 us of CPU more, late or not. None.
 	After time.Duration
 }
 
