@@ -95,8 +95,8 @@ func TestEstimate(t *testing.T) {
 		}
 	}
 	// h1 by penstock: 3 × (0.5 + 0.516 + 1), 3 × (0.5 + 0.516 + 1 + 1), 0.5 + 0.516 + 0.3 + 1; churns by both: 3 × (0.5 + 0.5 + 1); idle by penstock:
-	// 2 × (0.5 + 3 + 6); p by none, as there is no origin.
-	want := 3*2016 + 3*3016 + 2316 + 2*3*2000 + 2*9500
+	// 2 × (0.5 + 1 + 3 + 6); p by none, as there is no origin.
+	want := 3*2016 + 3*3016 + 2316 + 2*3*2000 + 2*10_500
 	if got := n.estimate().Round(time.Millisecond); got != time.Duration(want)*time.Millisecond {
 		t.Errorf("%v, want %d ms", got, want)
 	}

@@ -29,7 +29,7 @@ func (n *session) estimate() (total time.Duration) {
 // estimateWork is a work's share of one server.
 func (s *Suite) estimateWork(w Work) time.Duration {
 	if w.Kind == Idle {
-		return time.Duration(min(s.Rounds, idleRounds)) * (turnSpare + idleConnect + settle)
+		return time.Duration(min(s.Rounds, idleRounds)) * (turnSpare + awake + idleConnect + settle)
 	}
 	rounds, one := time.Duration(s.Rounds), turnSpare+s.warmup(w)
 	total := rounds * (one + s.Duration)

@@ -14,6 +14,9 @@ const (
 	// settle is how long connections are left alone before memory is read: servers
 	// give buffers back after a while, and collectors come by.
 	settle = 6 * time.Second
+	// awake is how long a server is given behind a few connections, before its own
+	// memory is read: workers prepare theirs when they already listen.
+	awake = time.Second
 	// connectLimit bounds the time until all have had their answer.
 	connectLimit = time.Minute
 	// connectAt is how many are made at one time.
@@ -23,24 +26,43 @@ const (
 // idle is the memory of each of the work's connections, in KiB, once each has had
 // one answer.
 func (n *session) idle(ctx context.Context, t *turn) (float64, error) {
-	w, before := t.work, t.server.memory()
+	w := t.work
+	few := make([]*http.Transport, connectAt)
+	err := connectAll(ctx, few, w, w.url(t.place))
+	closeAll(few)
+	if err != nil {
+		return 0, err
+	}
+	if err := sleep(ctx, awake); err != nil {
+		return 0, err
+	}
+	before := t.server.memory()
 	clients := make([]*http.Transport, w.Connections)
-	defer func() {
-		for _, c := range clients {
-			if c != nil {
-				c.CloseIdleConnections()
-			}
-		}
-	}()
+	defer closeAll(clients)
 	if err := connectAll(ctx, clients, w, w.url(t.place)); err != nil {
 		return 0, err
 	}
-	select {
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	case <-time.After(settle):
+	if err := sleep(ctx, settle); err != nil {
+		return 0, err
 	}
 	return float64(t.server.memory()-before) / float64(w.Connections), nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func closeAll(clients []*http.Transport) {
+	for _, c := range clients {
+		if c != nil {
+			c.CloseIdleConnections()
+		}
+	}
 }
 
 // connectAll has each client ask once. Too slow a machine is a slowError.

@@ -39,7 +39,7 @@ var counters = []counter{
 // perfCalls are counted by name: those that servers wait, read and write with.
 var perfCalls = []string{
 	"recvfrom", "recvmsg", "recvmmsg", "read", "readv", "sendto", "sendmsg", "sendmmsg", "write", "writev", "sendfile64", "epoll_wait", "epoll_pwait",
-	"epoll_ctl", "accept4", "close", "shutdown", "openat", "newfstat", "newfstatat", "futex", "nanosleep",
+	"epoll_ctl", "accept4", "close", "shutdown", "openat", "newfstat", "newfstatat", "futex", "nanosleep", "setsockopt", "getsockopt", "ioctl", "fcntl",
 }
 
 // tracepoints is where the kernel shows which calls can be counted.
