@@ -1,10 +1,13 @@
 package bench
 
 import (
+	"bytes"
 	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/penstock-edge/penstock/serve/h2/frame"
 )
@@ -68,5 +71,35 @@ func TestGathered(t *testing.T) {
 		if behind > quantum || behind < 0 || behind+int64(1e9/rate)+1 < quantum {
 			t.Errorf("%v/s: wakes %d ns behind the next start: more than %d, or one more has room", rate, behind, quantum)
 		}
+	}
+}
+
+// What one connection has to say goes out on it, and not with a start that is due on
+// another.
+func TestStartsStayApart(t *testing.T) {
+	first := feed(http.MethodGet, H2)
+	w := first.w
+	second := newConn(w, 1)
+	second.state = connOpen
+	second.client = newClientH2(second)
+	w.plan.Rate, w.quiet, w.plain = 1000, false, nil
+	w.conns = append(w.conns, second)
+	w.ready.buf = make([]*conn, 2)
+	w.begin(0)
+	far := []int{socketPair(t, first), socketPair(t, second)}
+	sent := func(i int) []byte {
+		b := make([]byte, 4096)
+		n, _ := unix.Read(far[i], b) // none: an empty one
+		return b[:max(n, 0)]
+	}
+	w.now = -1 // nothing is due
+	w.freed(second, 0)
+	w.now = w.plan.now()
+	w.pacer.from = w.now // one is due, and second is in front
+	ping := frame.AppendPing(nil, frame.FlagAck, [8]byte{1})
+	w.plain = append(w.plain, ping...)
+	w.freed(first, 0)
+	if a, b := sent(0), sent(1); !bytes.Equal(a, ping) || len(b) == 0 || bytes.Contains(b, ping) || second.inFlight != 1 {
+		t.Errorf("the first sends % x, the second % x with %d requests; want the PING on the first alone, a request on the second", a, b, second.inFlight)
 	}
 }

@@ -215,6 +215,7 @@ func (w *worker) freed(c *conn, since int64) {
 		c.queued = true
 		w.ready.push(c)
 	}
+	c.flush() // worker.plain is c's until then: the starts may be of others
 	w.startDue(w.now)
 }
 
