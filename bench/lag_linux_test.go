@@ -22,6 +22,7 @@ func testLag(t *testing.T) {
 	c := feed(http.MethodGet, H2)
 	w := c.w
 	w.plan.Rate, w.quiet = 1000, false
+	w.run.ends.Store(never)
 	w.ready.buf = make([]*conn, 1)
 	c.client.(*clientH2).maxStreams = 2
 	w.begin(0)
@@ -74,6 +75,22 @@ func TestGathered(t *testing.T) {
 	}
 }
 
+// A loop that comes late to the end of the run does not begin what is behind it.
+func TestNoStartBehindEnd(t *testing.T) {
+	c := feed(http.MethodGet, H2)
+	w := c.w
+	w.plan.Rate, w.quiet = 1000, false
+	w.ready.buf = make([]*conn, 1)
+	c.client.(*clientH2).maxStreams = 2
+	w.begin(0)
+	w.run.ends.Store(int64(500 * time.Microsecond))
+	w.now = int64(5 * time.Millisecond)
+	w.freed(c, w.now)
+	if c.inFlight != 1 || w.pacer.next != 1 {
+		t.Errorf("%d have begun, want the one at 0 of a run of 0.5 ms at 1000/s", c.inFlight)
+	}
+}
+
 // What one connection has to say goes out on it, and not with a start that is due on
 // another.
 func TestStartsStayApart(t *testing.T) {
@@ -84,6 +101,7 @@ func TestStartsStayApart(t *testing.T) {
 	second.client = newClientH2(second)
 	w.plan.Rate, w.quiet, w.plain = 1000, false, nil
 	w.conns = append(w.conns, second)
+	w.run.ends.Store(never)
 	w.ready.buf = make([]*conn, 2)
 	w.begin(0)
 	far := []int{socketPair(t, first), socketPair(t, second)}

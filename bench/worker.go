@@ -220,9 +220,10 @@ func (w *worker) freed(c *conn, since int64) {
 }
 
 // startDue begins the starts whose time has come by now, on connections in turn, and
-// several at once on each when more wait than there are connections.
+// several at once on each when more wait than there are connections. Those of a time
+// behind the end are not the run's, however late the loop comes to see that it is over.
 func (w *worker) startDue(now int64) {
-	due := w.pacer.due(now)
+	due := w.pacer.due(min(now, w.run.endsAt()))
 	if due == 0 || w.left == 0 || w.quiet {
 		return
 	}
