@@ -90,6 +90,9 @@ func newH3Run(r *run) *h3Run {
 	r.workers = []*worker{h.w}
 	r.collect = newCollector(r)
 	h.w.begin(0)
+	// Without a warm-up the measured time begins here: what is left to ask must be
+	// known before the first connection asks.
+	h.w.phase(r.plan.now())
 	return h
 }
 
