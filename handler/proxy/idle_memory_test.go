@@ -165,13 +165,12 @@ func measureIdle(tb testing.TB, clients int, secure bool) float64 {
 	origin := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "good") }),
 		ConnState: func(_ net.Conn, s http.ConnState) {
-			switch s {
-			case http.StateNew:
+			if s == http.StateNew {
 				n := open.Add(1)
 				for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 					continue
 				}
-			case http.StateClosed:
+			} else if s == http.StateClosed {
 				open.Add(-1)
 			}
 		},
