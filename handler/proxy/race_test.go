@@ -38,8 +38,10 @@ type twins struct {
 	urls  []string
 	came  [3]chan struct{} // closed when that attempt has come
 	gone  [3]chan struct{} // closed when the proxy has let go of that attempt
+	held  chan struct{}    // closed when an attempt is held
 	seen  [3]atomic.Bool
 	n     atomic.Int32 // attempts so far
+	holds atomic.Int32
 	first atomic.Int32 // the upstream that the path is sent to first; 0: not known yet
 }
 
@@ -47,7 +49,7 @@ type twinHandler func(tw *twins, w http.ResponseWriter, r *http.Request, attempt
 
 func newTwins(t *testing.T, scheme string, h twinHandler) *twins {
 	t.Helper()
-	tw := &twins{}
+	tw := &twins{held: make(chan struct{})}
 	for i := range tw.came {
 		tw.came[i], tw.gone[i] = make(chan struct{}), make(chan struct{})
 	}
@@ -86,8 +88,12 @@ func (tw *twins) askWho(t *testing.T, url string, client *http.Client) {
 	}
 }
 
-// hold holds an attempt until the proxy lets go of it.
+// hold holds an attempt until the proxy lets go of it. Of those that answer the first
+// waits for held, or it would be done with before it began.
 func (tw *twins) hold(r *http.Request, attempt int) {
+	if tw.holds.Add(1) == 1 {
+		close(tw.held)
+	}
 	<-r.Context().Done()
 	close(tw.gone[attempt])
 }
@@ -145,6 +151,7 @@ func TestHedge(t *testing.T) {
 			tw.hold(r, attempt)
 			return
 		}
+		<-tw.held
 		w.Header().Set("X-Attempt", fmt.Sprint(attempt))
 		io.WriteString(w, strings.Repeat("second", 10_000))
 	}, hedging(), proxy.Options{}, func(t *testing.T, tw *twins, s *proxy.Service, url string, client *http.Client) {
@@ -215,6 +222,7 @@ func TestHedgeInformational(t *testing.T) {
 			tw.hold(r, attempt)
 			return
 		}
+		<-tw.held
 		io.WriteString(w, "second")
 	}, hedging(), proxy.Options{}, func(t *testing.T, _ *twins, s *proxy.Service, url string, client *http.Client) {
 		var mu sync.Mutex
@@ -284,6 +292,7 @@ func TestHedgeClientLeaves(t *testing.T) {
 		defer cancel()
 		answers := make(chan answer, 1)
 		go func() { answers <- do(ctx, client, "GET", url+"/", nil) }()
+		within(t, "the first", tw.came[1])
 		within(t, "the hedge", tw.came[2])
 		cancel()
 		<-answers
@@ -408,6 +417,7 @@ func TestHedgedContent(t *testing.T) {
 					tw.hold(r, attempt)
 					return
 				}
+				<-tw.held
 				io.WriteString(w, "second")
 			}, o, proxy.Options{}, func(t *testing.T, tw *twins, s *proxy.Service, url string, client *http.Client) {
 				a := do(t.Context(), client, "PUT", url+"/", strings.NewReader(text))
