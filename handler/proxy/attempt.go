@@ -134,7 +134,7 @@ func outcome(e *message.Error, took time.Duration) upstream.Outcome {
 		o.Kind = upstream.ConnectFailed
 	case message.HeadTimeout:
 		o.Kind = upstream.TimedOut
-	case message.RequestFailed, message.Refused:
+	case message.RequestFailed, message.Refused, message.NoUpgrade:
 		o.Kind = upstream.Abandoned
 	case message.Cancelled:
 		o.Kind = upstream.Abandoned

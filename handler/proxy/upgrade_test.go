@@ -239,3 +239,22 @@ func TestRefusedUpgrade(t *testing.T) {
 		})
 	}
 }
+
+// TestNoExtendedConnect: a WebSocket to an upstream of HTTP/2 that offers none is the
+// upstream's lack, not the client's fault.
+func TestNoExtendedConnect(t *testing.T) {
+	addr := serveH2C(t, http.NotFoundHandler()) // package net/http offers none
+	for _, f := range forms[:4] {
+		t.Run(f.name, func(t *testing.T) {
+			s := newService(t, proxy.ServiceOptions{}, "h2c://"+addr)
+			url, _ := f.serveFront(t, newProxy(t, proxy.Options{Service: s}))
+			_, at, _ := strings.Cut(url, "://")
+			c := f.dial(t, at)
+			io.WriteString(c, upgradeHead)
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			servetest.Must(t, "the answer", err)
+			servetest.Want(t, "status", res.StatusCode, 502)
+			servetest.Want(t, "failures of the upstream", s.Status(time.Now()).Endpoints[0].Failures, 0)
+		})
+	}
+}

@@ -46,7 +46,7 @@ func (s *stream) begin() (sent bool, e *message.Error) {
 		return false, nil
 	}
 	if s.req.Protocol != "" && !c.connect {
-		return false, local(errNoConnect)
+		return false, &message.Error{Kind: message.NoUpgrade, Unsent: true, Err: errNoConnect}
 	}
 	s.id = c.next
 	c.next += 2

@@ -69,7 +69,7 @@ func TestNoConnect(t *testing.T) {
 		script func(p *peer)
 		kind   message.Kind
 	}{
-		{"SETTINGS without it", func(p *peer) { p.WriteSettings() }, message.RequestFailed},
+		{"SETTINGS without it", func(p *peer) { p.WriteSettings() }, message.NoUpgrade},
 		{"no SETTINGS", func(*peer) {}, message.ConnectTimeout},
 		{"the end", func(p *peer) { p.Conn.(*net.TCPConn).CloseWrite() }, message.Refused},
 	} {

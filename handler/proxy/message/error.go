@@ -20,7 +20,7 @@ const (
 	RequestFailed                   // the client's own body broke off
 	Cancelled                       // the client has left, or the request's time is over
 	UnaskedUpgrade                  // 101 that nobody asked for, or of another protocol
-	NoUpgrade                       // an ordinary answer with 2xx, where only a tunnel can have that status
+	NoUpgrade                       // an ordinary answer with 2xx, where only a tunnel can have that status; or none is offered (RFC 8441 §3)
 
 	Kinds // how many there are, the zero one included
 )
