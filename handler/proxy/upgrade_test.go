@@ -18,6 +18,7 @@ import (
 
 	"github.com/penstock-edge/penstock/handler/proxy"
 	"github.com/penstock-edge/penstock/handler/proxy/websocket"
+	"github.com/penstock-edge/penstock/serve"
 	"github.com/penstock-edge/penstock/serve/servetest"
 )
 
@@ -255,6 +256,36 @@ func TestNoExtendedConnect(t *testing.T) {
 			servetest.Must(t, "the answer", err)
 			servetest.Want(t, "status", res.StatusCode, 502)
 			servetest.Want(t, "failures of the upstream", s.Status(time.Now()).Endpoints[0].Failures, 0)
+		})
+	}
+}
+
+// TestTunnelBehindServer: event loops that have ended leave no tunnel behind, though
+// neither its client nor its upstream has said a word. Without them a tunnel is
+// package net's, which a server does not close.
+func TestTunnelBehindServer(t *testing.T) {
+	u := newFaulty(t, echoWebSocket)
+	for _, f := range forms {
+		if f.opts.EventLoop == serve.EventLoopOff {
+			continue
+		}
+		t.Run(f.name, func(t *testing.T) {
+			s := newService(t, unhurried(), "http://"+u.addr)
+			t.Run("served", func(inner *testing.T) {
+				url, client := f.serveFront(inner, newProxy(t, proxy.Options{Service: s}))
+				d := f.dialWebSocket(t, url, client)
+				t.Cleanup(d.close)
+				io.WriteString(d, text("hello"))
+				got := make([]byte, len(text("hello")))
+				_, err := io.ReadFull(d, got)
+				servetest.Must(t, "echo", err)
+				servetest.Want(t, "tunnels", s.Status(time.Now()).Tunnels, 1)
+			}) // the server has ended
+			for deadline := time.Now().Add(30 * time.Second); s.Status(time.Now()).Tunnels != 0; time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("the tunnel is still there")
+				}
+			}
 		})
 	}
 }

@@ -55,6 +55,7 @@ func (co *coroutine) begin(c *Conn, r Runner) {
 	t.c = c
 	t.state.Store(taskRunning)
 	t.woken.Store(false)
+	t.blocks.Store(false)
 	t.run.Add(1)
 	t.over = false
 }

@@ -25,6 +25,9 @@ func (c *Conn) Hijack() (net.Conn, error) {
 		c.hijacked.Store(false)
 		return nil, err
 	}
+	if c.task != nil {
+		c.task.block()
+	}
 	c.sh.counters.Hijacked.Add(1)
 	c.sh.Do(func(time.Time) {
 		if c.state != connClosed {

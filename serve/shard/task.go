@@ -14,7 +14,8 @@ import (
 // parks just the same, and the next leader resumes it.
 //
 // The other form is a goroutine that hands leadership on and blocks: that of
-// handlers which were not started as tasks.
+// handlers which were not started as tasks, and of those that have hijacked their
+// connection, for which the shard does not stay (block).
 //
 //	          Wait                     Wake, event
 //	running ---------> parked -------------------> running (a leader resumes it)
@@ -36,6 +37,7 @@ type Task struct {
 	woken       atomic.Bool
 	run         atomic.Uint64 // counts what the coroutine has carried
 	interrupted atomic.Uint64 // 1 + the last run that was
+	blocks      atomic.Bool   // it has the goroutine form, though it is a coroutine
 	signal      chan struct{} // capacity 1; of the goroutine form
 }
 
@@ -82,7 +84,7 @@ func (t *Task) Wait() {
 	if t.woken.Swap(false) {
 		return
 	}
-	if t.co != nil {
+	if t.co != nil && !t.blocks.Load() {
 		t.left = t.sh.token.leave(t.word.Load())
 		t.co.yield(parked)
 		t.woken.Store(false)
@@ -95,6 +97,15 @@ func (t *Task) Wait() {
 		<-t.signal
 	}
 	t.woken.Store(false)
+}
+
+// block has the task wait in the goroutine form until it ends: nobody would resume
+// a coroutine behind the shard's end. Called by its handler.
+func (t *Task) block() {
+	if t.signal == nil {
+		t.signal = make(chan struct{}, 1)
+	}
+	t.blocks.Store(true)
 }
 
 // Wake ends a Wait, or the next one. Any goroutine.
