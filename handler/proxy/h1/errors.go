@@ -13,8 +13,6 @@ var (
 	errMethod    = errors.New("method cannot be sent")
 	errTarget    = errors.New("malformed request target")
 	errUpgrade   = errors.New("malformed request for an upgrade")
-	errBodyShort = errors.New("body is shorter than its length")
-	errBodyLong  = errors.New("body is longer than its length")
 	errBytes     = errors.New("bytes behind an answer that has no content (RFC 9112 §6.3)")
 	errManyInfo  = errors.New("too many informational answers (RFC 9110 §15.2)")
 	errHeadLarge = errors.New("heads are too large in sum")

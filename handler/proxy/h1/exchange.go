@@ -37,7 +37,7 @@ type exchange struct {
 	now    time.Time // the last that was looked at
 
 	// The request.
-	src     source          // of a small body
+	src     message.Source  // of a small body
 	small   *bufpool.Buffer // the small body itself
 	out     *bufpool.Buffer // the head
 	holding bool            // the body waits for 100 (Continue)

@@ -30,9 +30,6 @@ const (
 	// freeWrite never waits on a connection that was idle: its send buffer is
 	// empty, and has 4 KiB at the least (tcp_wmem). It needs no deadline.
 	freeWrite = 4 << 10
-	// maxEmptyReads of a request's body in a row, that give neither bytes nor an
-	// error, are what package bufio endures too.
-	maxEmptyReads = 100
 	// maxSurplus connections are kept for a moment beyond MaxIdle, surplusTime: what
 	// comes in waves, as the streams of an HTTP/2 client do, would else connect anew
 	// with each (p_h2m32 of the referee).

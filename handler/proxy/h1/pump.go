@@ -23,7 +23,7 @@ import (
 //	   +---------------> stopped   the final answer is here, or the exchange over
 type pump struct {
 	// Immutable.
-	src     source // owned by the goroutine
+	src     message.Source // owned by the goroutine
 	chunked bool
 	trailer func() []message.Field // nil: none
 	head    time.Duration          // HeadTimeout
@@ -57,11 +57,11 @@ const (
 func (x *exchange) startPump() {
 	r := x.req
 	p := &pump{
-		src: source{body: r.Body, left: r.Length}, chunked: r.Length < 0, trailer: r.Trailer,
+		src: message.Source{Body: r.Body, Left: r.Length}, chunked: r.Length < 0, trailer: r.Trailer,
 		head: r.HeadTimeout, idle: r.IdleTimeout, conn: x.conn.link,
 	}
 	if p.chunked {
-		p.src.left = -1
+		p.src.Left = -1
 	}
 	x.pump = p
 	c := x.client
@@ -78,7 +78,7 @@ func (p *pump) run() {
 	defer buf.Release()
 	room := buf.B[chunkRoom : cap(buf.B)-chunkTail]
 	for p.stage.Load() == pumpRunning {
-		n, end, err := p.src.next(room)
+		n, end, err := p.src.Next(room)
 		if err != nil {
 			p.fail(&message.Error{Kind: message.RequestFailed, Err: err})
 			return

@@ -1,7 +1,6 @@
 package h1
 
 import (
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -115,13 +114,13 @@ func (x *exchange) readSmall() *message.Error {
 	if r.Body == nil || r.Length < 0 || r.Length > smallBody || x.holding {
 		return nil
 	}
-	x.src = source{body: r.Body, left: r.Length}
+	x.src = message.Source{Body: r.Body, Left: r.Length}
 	x.small = bufpool.Get(int(r.Length))
 	b := x.small.B
 	for end := false; !end; {
 		var n int
 		var err error
-		n, end, err = x.src.next(b[len(b):r.Length])
+		n, end, err = x.src.Next(b[len(b):r.Length])
 		if err != nil {
 			return local(err)
 		}
@@ -190,48 +189,4 @@ func (x *exchange) release() {
 		x.conn.link.SetReadDeadline(time.Time{})
 	}
 	x.startPump()
-}
-
-// source reads a request's body and sees to its length.
-type source struct {
-	body  io.Reader
-	left  int64 // -1: not known
-	probe [1]byte
-}
-
-// next reads a piece. end: it is the last, and known to be: the last bytes of a
-// body with a length are given only when nothing follows them.
-func (s *source) next(p []byte) (n int, end bool, err error) {
-	if s.left >= 0 {
-		p = p[:min(int64(len(p)), s.left)]
-	}
-	if s.left != 0 {
-		n, err = s.read(p)
-	}
-	if s.left > 0 {
-		s.left -= int64(n)
-	}
-	if s.left == 0 && err == nil {
-		var more int
-		if more, err = s.read(s.probe[:]); more > 0 {
-			return 0, false, errBodyLong
-		}
-	}
-	switch {
-	case err == io.EOF && s.left > 0:
-		return 0, false, errBodyShort
-	case err == io.EOF:
-		return n, true, nil
-	}
-	return n, false, err
-}
-
-// read reads one byte at least, or fails.
-func (s *source) read(p []byte) (n int, err error) {
-	for range maxEmptyReads {
-		if n, err = s.body.Read(p); n > 0 || err != nil {
-			return n, err
-		}
-	}
-	return 0, io.ErrNoProgress
 }

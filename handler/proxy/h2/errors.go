@@ -13,8 +13,6 @@ var (
 	errMethod     = errors.New("method cannot be sent")
 	errTarget     = errors.New("malformed request target")
 	errNoConnect  = errors.New("the upstream takes no extended CONNECT (RFC 8441 §3)")
-	errBodyShort  = errors.New("body is shorter than its length")
-	errBodyLong   = errors.New("body is longer than its length")
 	errClosed     = errors.New("exchange is closed")
 	errNoTunnel   = errors.New("exchange is no tunnel")
 	errGone       = errors.New("the connection takes no new streams")

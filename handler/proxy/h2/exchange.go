@@ -133,12 +133,12 @@ func (s *stream) readSmall() *message.Error {
 		return nil
 	}
 	s.smallBuf = bufpool.Get(int(r.Length))
-	src := source{body: r.Body, left: r.Length}
+	src := message.Source{Body: r.Body, Left: r.Length}
 	b := s.smallBuf.B
 	for end := false; !end; {
 		var n int
 		var err error
-		n, end, err = src.next(b[len(b):r.Length])
+		n, end, err = src.Next(b[len(b):r.Length])
 		if err != nil {
 			return local(err)
 		}

@@ -91,8 +91,6 @@ const (
 	// maxTries are connections that end before a request is sent on them: more tell
 	// that the upstream takes none.
 	maxTries = 3
-	// maxEmptyReads of a request's body in a row, as in package bufio.
-	maxEmptyReads = 100
 )
 
 func (o Options) withDefaults() Options {

@@ -17,7 +17,7 @@ import (
 // each other.
 type pump struct {
 	s       *stream
-	src     source
+	src     message.Source
 	trailer func() []message.Field // nil: none
 	idle    time.Duration
 
@@ -28,9 +28,9 @@ type pump struct {
 
 func (s *stream) startPump() {
 	r := s.req
-	p := &pump{s: s, src: source{body: r.Body, left: max(r.Length, -1)}, trailer: r.Trailer, idle: r.IdleTimeout}
+	p := &pump{s: s, src: message.Source{Body: r.Body, Left: max(r.Length, -1)}, trailer: r.Trailer, idle: r.IdleTimeout}
 	if s.hasSmall { // the windows had no room for it
-		p.src = source{body: &smallReader{bytes.Clone(s.small)}, left: int64(len(s.small))}
+		p.src = message.Source{Body: &smallReader{bytes.Clone(s.small)}, Left: int64(len(s.small))}
 	}
 	s.pump = p
 	portable, _ := s.home.(*link.Portable)
@@ -60,7 +60,7 @@ func (p *pump) run(w link.Waiter) {
 	buf := bufpool.Get(pumpBytes)
 	defer buf.Release()
 	for !p.stopped.Load() {
-		n, end, err := p.src.next(buf.B[:pumpBytes])
+		n, end, err := p.src.Next(buf.B[:pumpBytes])
 		if err != nil {
 			p.fail(&message.Error{Kind: message.RequestFailed, Err: err}, frame.Cancel)
 			return
@@ -139,47 +139,4 @@ func (s *stream) wakeSender() {
 	if s.sender != nil {
 		s.sender.Wake()
 	}
-}
-
-// source reads a request's body and sees to its length, as in package h1.
-type source struct {
-	body  io.Reader
-	left  int64 // -1: not known
-	probe [1]byte
-}
-
-// next reads a piece. end: it is the last, and known to be.
-func (s *source) next(p []byte) (n int, end bool, err error) {
-	if s.left >= 0 {
-		p = p[:min(int64(len(p)), s.left)]
-	}
-	if s.left != 0 {
-		n, err = s.read(p)
-	}
-	if s.left > 0 {
-		s.left -= int64(n)
-	}
-	if s.left == 0 && err == nil {
-		var more int
-		if more, err = s.read(s.probe[:]); more > 0 {
-			return 0, false, errBodyLong
-		}
-	}
-	switch {
-	case err == io.EOF && s.left > 0:
-		return 0, false, errBodyShort
-	case err == io.EOF:
-		return n, true, nil
-	}
-	return n, false, err
-}
-
-// read reads one byte at least, or fails.
-func (s *source) read(p []byte) (n int, err error) {
-	for range maxEmptyReads {
-		if n, err = s.body.Read(p); n > 0 || err != nil {
-			return n, err
-		}
-	}
-	return 0, io.ErrNoProgress
 }
